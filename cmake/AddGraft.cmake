@@ -1,0 +1,47 @@
+# How a library of Graft is declared. A library lives in <top>/graft/<Library>/; <top> is an include root, so that a header is
+# spelled graft/<Library>/X.h in the source tree, the build tree and the installation.
+
+foreach(top dialects passes runtime tools)
+  list(APPEND GRAFT_INCLUDE_DIRS ${PROJECT_SOURCE_DIR}/${top} ${PROJECT_BINARY_DIR}/${top})
+endforeach()
+
+# Every library waits for all generated headers: they take seconds, and no list of dependencies can be forgotten.
+add_custom_target(graft-headers)
+add_custom_target(graft-doc)
+
+# graft_tablegen(TD GENERATOR... ): pairs "output.inc;-gen-flags" for one .td file.
+# Usage: graft_tablegen(ModularOps.td ModularOps.h.inc "-gen-op-decls" ModularOps.cpp.inc "-gen-op-defs")
+function(graft_tablegen td)
+  set(LLVM_TARGET_DEFINITIONS ${td})
+  set(TABLEGEN_OUTPUT)
+  list(APPEND extra ${GRAFT_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+  set(includes)
+  foreach(dir ${GRAFT_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+    list(APPEND includes -I${dir})
+  endforeach()
+  set(rest ${ARGN})
+  while(rest)
+    list(POP_FRONT rest out flags)
+    separate_arguments(flags)
+    tablegen(MLIR ${out} ${flags} ${includes})
+  endwhile()
+  string(REPLACE "/" "-" id "${CMAKE_CURRENT_SOURCE_DIR}/${td}")
+  string(MD5 id "${id}")
+  add_custom_target(graft-tablegen-${id} DEPENDS ${TABLEGEN_OUTPUT})
+  add_dependencies(graft-headers graft-tablegen-${id})
+endfunction()
+
+# graft_add_library(NAME sources...): objects that become part of libGraft.so.
+function(graft_add_library name)
+  add_library(${name} OBJECT ${ARGN})
+  add_dependencies(${name} graft-headers)
+  graft_compile_settings(${name})
+  target_include_directories(${name} SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS} ${LLD_INCLUDE_DIRS})
+  set_property(GLOBAL APPEND PROPERTY GRAFT_LIBRARIES ${name})
+endfunction()
+
+# Include roots and warnings shared by everything of Graft's.
+function(graft_compile_settings name)
+  target_include_directories(${name} PRIVATE ${GRAFT_INCLUDE_DIRS})
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter $<$<BOOL:${GRAFT_ASSERTIONS}>:-UNDEBUG>)
+endfunction()

@@ -1,0 +1,8 @@
+//===- Dispatch.td - Umbrella of the dispatch dialect: includes only -----*- tablegen -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+include "graft/Dispatch/DispatchDialect.td"

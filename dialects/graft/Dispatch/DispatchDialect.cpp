@@ -1,0 +1,23 @@
+//===- DispatchDialect.cpp - The dispatch dialect -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Dispatch/Dispatch.h"
+
+using namespace mlir;
+using namespace graft::dispatch;
+
+#include "graft/Dispatch/DispatchDialect.cpp.inc"
+
+void DispatchDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "graft/Dispatch/DispatchOps.cpp.inc"
+      >();
+}
+
+#define GET_OP_CLASSES
+#include "graft/Dispatch/DispatchOps.cpp.inc"

@@ -1,0 +1,35 @@
+//===- Modular.h - The modular dialect -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_MODULAR_MODULAR_H
+#define GRAFT_MODULAR_MODULAR_H
+
+#include "graft/Modular/WeightStore.h"
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributeInterfaces.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include <memory>
+
+#include "graft/Modular/ModularDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "graft/Modular/ModularAttributes.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "graft/Modular/ModularTypes.h.inc"
+
+#define GET_OP_CLASSES
+#include "graft/Modular/ModularOps.h.inc"
+
+#endif // GRAFT_MODULAR_MODULAR_H

@@ -1,0 +1,8 @@
+//===- Onnx.td - Umbrella of the onnx dialect: includes only -----*- tablegen -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+include "graft/Onnx/OnnxDialect.td"
