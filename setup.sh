@@ -3,17 +3,20 @@
 # library and a Python environment in ${GRAFT_CACHE:-~/.cache/graft}. Takes a second when everything is there.
 #
 #   ./setup.sh          what building, testing and the demo need
-#   ./setup.sh --dev    clang-format, clang-tidy, clangd and pre-commit too
+#   ./setup.sh --dev    clang-tidy, clangd and pre-commit too
+#   ./setup.sh --python prints the path of that environment's interpreter, and installs nothing
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 onnx_version=$(sed -n 's/^onnx==\([0-9.]*\).*/\1/p' cmake/onnx-source.txt)
 cache=$(realpath -m "${GRAFT_CACHE:-$HOME/.cache/graft}")
+environment=$cache/python-$(sha256sum cmake/requirements.txt | cut -c1-12)
 jobs=${GRAFT_JOBS:-$(nproc)}
 dev=0
 for argument in "$@"; do
   case $argument in
     --dev) dev=1 ;;
+    --python) echo "$environment/bin/python"; exit 0 ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
     *) echo "error: setup.sh: unknown argument '$argument'" >&2; exit 1 ;;
   esac
@@ -33,10 +36,10 @@ packages=(
   clang-22 libclang-rt-22-dev libomp-22-dev cmake ninja-build ccache                 # building
   libprotobuf-dev protobuf-compiler zlib1g-dev libzstd-dev                           # ONNX, LLVM
   libcli11-dev nlohmann-json3-dev                                                    # command line, manifest
-  libgtest-dev libgmock-dev libbenchmark-dev                                         # tests
+  libgtest-dev libgmock-dev libbenchmark-dev clang-format-22                         # tests
   python3 python3-venv ca-certificates git                                           # the oracles, this script
 )
-((dev)) && packages+=(clang-format-22 clang-tidy-22 clangd-22 pre-commit)
+((dev)) && packages+=(clang-tidy-22 clangd-22 pre-commit)
 
 install_packages() {
   command -v dpkg-query >/dev/null || die "this is not Debian; install by hand: ${packages[*]}"
@@ -100,6 +103,6 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 command -v flock >/dev/null && flock 9 # two set-ups at once take turns
 build_onnx
-make_environment "$cache/python-$(sha256sum cmake/requirements.txt | cut -c1-12)" cmake/requirements.txt "tests and demo"
+make_environment "$environment" cmake/requirements.txt "tests and demo"
 ((dev)) && [[ -d .git ]] && pre-commit install >/dev/null
 say "everything Graft needs is here"

@@ -7,10 +7,12 @@
 
 #include "graft/Register/Register.h"
 
+#include "mlir/IR/DialectRegistry.h"
+#include "llvm/Support/LogicalResult.h"
 #include "mlir/Tools/mlir-lsp-server/MlirLspServerMain.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   graft::registerEverything(registry);
-  return mlir::asMainReturnCode(mlir::MlirLspServerMain(argc, argv, registry));
+  return llvm::failed(mlir::MlirLspServerMain(argc, argv, registry)) ? 1 : 0;
 }
