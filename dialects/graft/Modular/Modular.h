@@ -17,17 +17,37 @@
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "graft/Modular/ModularDialect.h.inc"
+#include "graft/Modular/ModularEnums.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "graft/Modular/ModularAttributes.h.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "graft/Modular/ModularTypes.h.inc"
+
+namespace graft::modular {
+/// `diag(c) · (θ + s·B·A)`, see ParameterCompositionOpInterface. `c` is one where there is no magnitude.
+struct LowRankForm {
+  mlir::FlatSymbolRefAttr down; ///< A, of (rank, in)
+  mlir::FlatSymbolRefAttr up;   ///< B, of (out, rank)
+  double scale;
+  mlir::FlatSymbolRefAttr magnitude; ///< of (out), or null
+};
+
+/// The form in which modules see a parameter: vectors as they are, matrices as (out, in), tensors of higher rank as (dim 0, the rest).
+mlir::RankedTensorType getCanonicalType(mlir::RankedTensorType stored, bool transposed);
+
+} // namespace graft::modular
+
+#include "graft/Modular/ModularInterfaces.h.inc"
 
 #define GET_OP_CLASSES
 #include "graft/Modular/ModularOps.h.inc"

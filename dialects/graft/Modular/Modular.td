@@ -6,3 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 include "graft/Modular/ModularDialect.td"
+include "graft/Modular/ModularInterfaces.td"
+include "graft/Modular/ModularParameters.td"
+include "graft/Modular/ModularModules.td"
+include "graft/Modular/ModularRouters.td"

@@ -15,6 +15,7 @@ using namespace mlir;
 using namespace graft::modular;
 
 #include "graft/Modular/ModularDialect.cpp.inc"
+#include "graft/Modular/ModularEnums.cpp.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "graft/Modular/ModularAttributes.cpp.inc"

@@ -1,0 +1,62 @@
+//===- ModularInterfaces.td - What passes ask of modules, routers and compositions -*- tablegen -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_MODULAR_INTERFACES_TD
+#define GRAFT_MODULAR_INTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def Modular_ModuleOpInterface : OpInterface<"ModuleOpInterface"> {
+  let cppNamespace = "::graft::modular";
+  let description = [{
+    A module: parameters `φ` and how they enter a sub-function. Passes ask this interface, never the name of an op.
+  }];
+  let methods = [
+    InterfaceMethod<"How the module enters a sub-function.", "::graft::modular::Composition", "getComposition">,
+    InterfaceMethod<"Appends the symbols of the parameters `φ` that the module reads.", "void", "collectParameters",
+                    (ins "::llvm::SmallVectorImpl<::mlir::FlatSymbolRefAttr> &":$parameters)>,
+    InterfaceMethod<"Whether the module's result does not depend on the parameter that it is composed with, so that two such modules at one "
+                    "site would contradict each other.", "bool", "replacesParameter">,
+  ];
+}
+
+def Modular_RouterOpInterface : OpInterface<"RouterOpInterface"> {
+  let cppNamespace = "::graft::modular";
+  let description = [{
+    A router: which of its modules a row takes. What is known at compile time is asked here; what is not stays a value of type
+    `!modular.route`.
+  }];
+  let methods = [
+    InterfaceMethod<"The names of the modules that the router chooses among, in order.", "::mlir::ArrayAttr", "getModuleNames">,
+    InterfaceMethod<"The names of the modules that every row of `task`, a `modular.task`, takes, or nothing if the route depends on data.",
+                    "::std::optional<::llvm::SmallVector<::mlir::StringAttr>>", "getConstantRoute",
+                    (ins "::mlir::Operation *":$task)>,
+  ];
+}
+
+def Modular_ParameterCompositionOpInterface : OpInterface<"ParameterCompositionOpInterface"> {
+  let cppNamespace = "::graft::modular";
+  let description = [{
+    One step `θ ⊕ φ` in the body of a module: a parameter goes in as operand 0 in its canonical form, (out, in) for matrices, and comes out
+    changed. Folding *evaluates* the step; keeping a side branch *distributes* it over the op that uses the parameter.
+  }];
+  let methods = [
+    InterfaceMethod<"Whether the result does not depend on operand 0, or depends on it in a way that does not add to other deltas.", "bool",
+                    "replacesParameter">,
+    InterfaceMethod<[{
+        Replaces `value`, the canonical parameter in double precision with the shape of operand 0, by the result with the shape of the
+        result. `read` gives the elements of one of the module's own parameters.
+      }], "::mlir::LogicalResult", "evaluate",
+      (ins "::std::vector<double> &":$value, "::llvm::function_ref<::mlir::FailureOr<::std::vector<double>>(::mlir::FlatSymbolRefAttr)>":$read)>,
+    InterfaceMethod<[{
+        The step as a sum of the parameter and a low-rank matrix, each row scaled: `diag(c) · (θ + s·B·A)`, with `c` computed from `θ` where the
+        step has one. Nothing if the step has no such form, and must be folded.
+      }], "::std::optional<::graft::modular::LowRankForm>", "getLowRankForm">,
+  ];
+}
+
+#endif // GRAFT_MODULAR_INTERFACES_TD
