@@ -8,7 +8,7 @@ import lit.formats
 config.name = "graft"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Fixtures", "Plugins", "Inputs"]
+config.excludes = ["Fixtures", "Plugins", "Inputs", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)
 
 config.environment["PATH"] = os.pathsep.join(
@@ -23,6 +23,7 @@ for name in ("HOME", "GRAFT_CACHE"):  # where the consumer of the installed pack
 config.substitutions.append(("%graft-opt", "graft-opt -verify-each -verify-roundtrip"))
 config.substitutions.append(("%src", config.graft_src_dir))
 config.substitutions.append(("%build", config.graft_build_dir))
+config.substitutions.append(("%llvm-include", config.llvm_include_dir))
 config.substitutions.append(("%python", config.graft_python))
 
 oracles = subprocess.run([config.graft_python, "-c", "import numpy, onnx, onnxruntime, safetensors"], capture_output=True)

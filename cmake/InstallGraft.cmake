@@ -1,0 +1,40 @@
+# The installed package: find_package(Graft) gives Graft::Runtime (C, no LLVM), the command Graft::graft, and with the component
+# Compiler Graft::Compiler (libGraft.so and MLIR, for tools and plugins).
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# graft_install_target(TARGET EXPORTED-NAME SET)
+function(graft_install_target target name set)
+  if(NOT TARGET ${target})
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name}
+    INSTALL_RPATH "$ORIGIN;$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LLVM_LIBRARY_DIR}")
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "SHARED_LIBRARY")
+    target_include_directories(${target} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  endif()
+  install(TARGETS ${target} EXPORT ${set} COMPONENT ${set})
+endfunction()
+
+graft_install_target(graft_runtime Runtime GraftRuntimeTargets)
+graft_install_target(graft graft GraftRuntimeTargets)
+graft_install_target(Graft Compiler GraftCompilerTargets)
+graft_install_target(graft-opt graft-opt GraftCompilerTargets)
+graft_install_target(graft-lsp-server graft-lsp-server GraftCompilerTargets)
+target_link_libraries(Graft INTERFACE MLIR LLVM)
+
+foreach(top dialects passes runtime tools)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${top}/graft ${PROJECT_BINARY_DIR}/${top}/graft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    FILES_MATCHING PATTERN "*.h" PATTERN "*.td" PATTERN "*.inc" PATTERN CMakeFiles EXCLUDE)
+endforeach()
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Graft)
+if(TARGET graft_runtime)
+install(EXPORT GraftRuntimeTargets NAMESPACE Graft:: DESTINATION ${package} COMPONENT GraftRuntimeTargets)
+endif()
+install(EXPORT GraftCompilerTargets NAMESPACE Graft:: DESTINATION ${package} COMPONENT GraftCompilerTargets)
+configure_package_config_file(cmake/GraftConfig.cmake.in ${PROJECT_BINARY_DIR}/GraftConfig.cmake INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/GraftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/GraftConfig.cmake ${PROJECT_BINARY_DIR}/GraftConfigVersion.cmake cmake/GraftModel.cmake
+  DESTINATION ${package})
