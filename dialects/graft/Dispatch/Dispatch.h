@@ -13,9 +13,27 @@
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "graft/Dispatch/DispatchDialect.h.inc"
+
+namespace graft::dispatch::detail {
+/// Reads of the inputs and a write of the init for what is a memref; nothing for tensors.
+void getDestinationEffects(
+    mlir::Operation *op,
+    llvm::SmallVectorImpl<mlir::SideEffects::EffectInstance<mlir::MemoryEffects::Effect>> &effects);
+/// The result has the init's shape.
+llvm::LogicalResult reifyFromInit(mlir::Operation *op, mlir::OpBuilder &builder,
+                                  mlir::ReifiedRankedShapedTypeDims &dims);
+} // namespace graft::dispatch::detail
+
+namespace graft::dispatch {
+/// Makes the ops bufferizable; called when the dialect is loaded.
+void attachBufferization(mlir::MLIRContext *context);
+} // namespace graft::dispatch
 
 #define GET_OP_CLASSES
 #include "graft/Dispatch/DispatchOps.h.inc"

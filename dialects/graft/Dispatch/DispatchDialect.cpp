@@ -7,6 +7,10 @@
 
 #include "graft/Dispatch/Dispatch.h"
 
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 using namespace mlir;
 using namespace graft::dispatch;
 
@@ -17,7 +21,5 @@ void DispatchDialect::initialize() {
 #define GET_OP_LIST
 #include "graft/Dispatch/DispatchOps.cpp.inc"
       >();
+  attachBufferization(getContext());
 }
-
-#define GET_OP_CLASSES
-#include "graft/Dispatch/DispatchOps.cpp.inc"

@@ -1,0 +1,41 @@
+// RUN: %graft-opt %s --one-shot-bufferize="bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map" --canonicalize | FileCheck %s
+
+// The destination is filled where it is; nothing is copied, no argument is written.
+// CHECK-LABEL: func @chain
+// CHECK-SAME: (%[[X:.*]]: memref<?x384xf32>, %[[W:.*]]: memref<12x384x32xf32>, %[[G:.*]]: memref<384xf32>
+func.func @chain(%x: tensor<?x384xf32> {bufferization.writable = false}, %w: tensor<12x384x32xf32> {bufferization.writable = false},
+                 %g: tensor<384xf32> {bufferization.writable = false}, %n: index) -> tensor<?x384xf32> {
+  // CHECK-NOT: copy
+  // CHECK: %[[A:.*]] = memref.alloc
+  // CHECK: dispatch.matmul ins(%[[X]] : memref<?x384xf32>) weights(%[[W]] : memref<12x384x32xf32>) extras(%[[G]] : memref<384xf32>)
+  // CHECK-SAME: outs(%[[A]] : memref<?x384xf32>) epilogue {
+  // CHECK: %[[B:.*]] = memref.alloc
+  // CHECK: dispatch.layer_norm ins(%[[A]] : memref<?x384xf32>) residual(%[[X]] : memref<?x384xf32>) outs(%[[B]] : memref<?x384xf32>)
+  // CHECK-NOT: copy
+  // CHECK: return %[[B]]
+  %0 = tensor.empty(%n) : tensor<?x384xf32>
+  %1 = dispatch.matmul ins(%x : tensor<?x384xf32>) weights(%w : tensor<12x384x32xf32>) extras(%g : tensor<384xf32>)
+      outs(%0 : tensor<?x384xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    dispatch.yield %s : f32
+  } -> tensor<?x384xf32>
+  %2 = tensor.empty(%n) : tensor<?x384xf32>
+  %3 = dispatch.layer_norm ins(%1 : tensor<?x384xf32>) residual(%x : tensor<?x384xf32>) outs(%2 : tensor<?x384xf32>)
+      {epsilon = 1.0e-5 : f32} -> tensor<?x384xf32>
+  return %3 : tensor<?x384xf32>
+}
+
+// An init that is read later is not overwritten.
+// CHECK-LABEL: func @shared_init
+func.func @shared_init(%x: tensor<4x8xf32> {bufferization.writable = false}) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  // CHECK: %[[A:.*]] = memref.alloc
+  // CHECK: dispatch.softmax ins(%{{.*}}) outs(%[[A]]
+  // CHECK: %[[B:.*]] = memref.alloc
+  // CHECK: dispatch.softmax ins(%[[A]] : memref<4x8xf32>) outs(%[[B]]
+  // CHECK: return %[[A]], %[[B]]
+  %0 = tensor.empty() : tensor<4x8xf32>
+  %1 = dispatch.softmax ins(%x : tensor<4x8xf32>) outs(%0 : tensor<4x8xf32>) -> tensor<4x8xf32>
+  %2 = dispatch.softmax ins(%1 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>
+}
