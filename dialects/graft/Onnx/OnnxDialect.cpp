@@ -13,11 +13,17 @@ using namespace graft::onnx;
 #include "graft/Onnx/OnnxDialect.cpp.inc"
 
 void OnnxDialect::initialize() {
+  allowUnknownOperations(); // ops of ONNX that have no lowering import and print all the same
   addOperations<
 #define GET_OP_LIST
 #include "graft/Onnx/OnnxOps.cpp.inc"
       >();
 }
 
-#define GET_OP_CLASSES
-#include "graft/Onnx/OnnxOps.cpp.inc"
+Operation *OnnxDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
+                                            Location loc) {
+  auto typed = dyn_cast<TypedAttr>(value);
+  if (!typed || typed.getType() != type)
+    return nullptr;
+  return ConstantOp::create(builder, loc, type, typed);
+}
