@@ -34,7 +34,8 @@
 #include "graft/Modular/ModularTypes.h.inc"
 
 namespace graft::modular {
-/// `diag(c) · (θ + s·B·A)`, see ParameterCompositionOpInterface. `c` is one where there is no magnitude.
+/// `diag(c) · (θ + s·B·A)`, see ParameterCompositionOpInterface. `c` is one where there is no
+/// magnitude.
 struct LowRankForm {
   mlir::FlatSymbolRefAttr down; ///< A, of (rank, in)
   mlir::FlatSymbolRefAttr up;   ///< B, of (out, rank)
@@ -42,7 +43,8 @@ struct LowRankForm {
   mlir::FlatSymbolRefAttr magnitude; ///< of (out), or null
 };
 
-/// The form in which modules see a parameter: vectors as they are, matrices as (out, in), tensors of higher rank as (dim 0, the rest).
+/// The form in which modules see a parameter: vectors as they are, matrices as (out, in), tensors
+/// of higher rank as (dim 0, the rest).
 mlir::RankedTensorType getCanonicalType(mlir::RankedTensorType stored, bool transposed);
 
 } // namespace graft::modular

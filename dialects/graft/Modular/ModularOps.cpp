@@ -28,7 +28,7 @@ RankedTensorType graft::modular::getCanonicalType(RankedTensorType stored, bool 
   int64_t rest = 1;
   for (int64_t dim : shape.drop_front())
     rest = ShapedType::isDynamic(dim) || ShapedType::isDynamic(rest) ? ShapedType::kDynamic
-                                                                      : rest * dim;
+                                                                     : rest * dim;
   return RankedTensorType::get({shape[0], rest}, stored.getElementType());
 }
 
@@ -61,7 +61,8 @@ LogicalResult SiteOp::verify() {
 }
 
 LogicalResult SiteOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto parameter = resolve<ParameterOp>(*this, symbols, getParameterAttr(), "a parameter (site-C1)");
+  auto parameter =
+      resolve<ParameterOp>(*this, symbols, getParameterAttr(), "a parameter (site-C1)");
   if (failed(parameter))
     return failure();
   if (parameter->getType() != getResult().getType())
@@ -186,8 +187,9 @@ void ModuleOp::collectParameters(SmallVectorImpl<FlatSymbolRefAttr> &parameters)
 }
 
 bool ModuleOp::replacesParameter() {
-  return llvm::any_of(getBody().getOps<ParameterCompositionOpInterface>(),
-                      [](ParameterCompositionOpInterface step) { return step.replacesParameter(); });
+  return llvm::any_of(
+      getBody().getOps<ParameterCompositionOpInterface>(),
+      [](ParameterCompositionOpInterface step) { return step.replacesParameter(); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -218,8 +220,8 @@ LogicalResult RouteOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return failure();
   int64_t modules = router->getModuleNames().size();
   if (getResult().getType().getModules() != modules)
-    return emitOpError() << "(route-C2) expects a route among " << modules
-                         << " modules, found " << getResult().getType();
+    return emitOpError() << "(route-C2) expects a route among " << modules << " modules, found "
+                         << getResult().getType();
   return success();
 }
 
@@ -245,7 +247,8 @@ LogicalResult TaskOp::verifySymbolUses(SymbolTableCollection &symbols) {
         continue;
       if (replacing) {
         emitOpError() << "(task-C2) expects at most one module that replaces a site's parameter, "
-                         "found " << replacing << " and " << name;
+                         "found "
+                      << replacing << " and " << name;
         return WalkResult::interrupt();
       }
       replacing = name;
@@ -273,8 +276,9 @@ LogicalResult StageOp::verifySymbolUses(SymbolTableCollection &symbols) {
     if (slot.getInt() < 0 || size_t(slot.getInt()) >= parameters.size())
       return emitOpError() << "(stage-C1) expects a parameter for slot " << slot.getInt()
                            << ", found " << parameters.size() << " parameters";
-    auto parameter = resolve<ParameterOp>(
-        *this, symbols, cast<FlatSymbolRefAttr>(parameters[slot.getInt()]), "a parameter (stage-C2)");
+    auto parameter =
+        resolve<ParameterOp>(*this, symbols, cast<FlatSymbolRefAttr>(parameters[slot.getInt()]),
+                             "a parameter (stage-C2)");
     if (failed(parameter))
       return failure();
     if (parameter->getType() != body->getArgumentTypes()[i])

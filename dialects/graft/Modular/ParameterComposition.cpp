@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-// The mathematics is that of PEFT's get_delta_weight and merge functions; see the ops' descriptions for the papers.
+// The mathematics is that of PEFT's get_delta_weight and merge functions; see the ops' descriptions
+// for the papers.
 
 #include "graft/Modular/Modular.h"
 
@@ -25,16 +26,16 @@ static RankedTensorType getParameterType(Operation *op, SymbolTableCollection &s
 }
 
 /// Checks that `name` is a parameter of the given shape.
-static LogicalResult expectShape(Operation *op, SymbolTableCollection &symbols, StringRef constraint,
-                                 FlatSymbolRefAttr name, ArrayRef<int64_t> shape) {
+static LogicalResult expectShape(Operation *op, SymbolTableCollection &symbols,
+                                 StringRef constraint, FlatSymbolRefAttr name,
+                                 ArrayRef<int64_t> shape) {
   RankedTensorType type = getParameterType(op, symbols, name);
   if (!type)
-    return op->emitOpError() << "(" << constraint << ") expects " << name
-                             << " to name a parameter";
+    return op->emitOpError() << "(" << constraint << ") expects " << name << " to name a parameter";
   if (type.getShape() == shape)
     return success();
-  InFlightDiagnostic error = op->emitOpError() << "(" << constraint << ") expects " << name
-                                               << " to have shape (";
+  InFlightDiagnostic error = op->emitOpError()
+                             << "(" << constraint << ") expects " << name << " to have shape (";
   llvm::interleaveComma(shape, error);
   error << "), found " << type;
   return error;
@@ -45,8 +46,7 @@ static LogicalResult expectElements(Operation *op, SymbolTableCollection &symbol
                                     RankedTensorType result) {
   RankedTensorType type = getParameterType(op, symbols, name);
   if (!type)
-    return op->emitOpError() << "(" << constraint << ") expects " << name
-                             << " to name a parameter";
+    return op->emitOpError() << "(" << constraint << ") expects " << name << " to name a parameter";
   if (!result.hasStaticShape() || type.getNumElements() != result.getNumElements())
     return op->emitOpError() << "(" << constraint << ") expects " << name
                              << " to have as many elements as " << result << ", found " << type;

@@ -52,8 +52,8 @@ ContentHash WeightStore::hash(StringRef key) const {
   lock.unlock(); // hashing may take long, and entries are never removed
   llvm::BLAKE3 hasher;
   hasher.update(type);
-  hasher.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(entry.bytes.data()),
-                                  entry.bytes.size()));
+  hasher.update(
+      ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(entry.bytes.data()), entry.bytes.size()));
   ContentHash hash;
   auto result = hasher.final<16>();
   std::copy(result.begin(), result.end(), hash.begin());

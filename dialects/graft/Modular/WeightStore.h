@@ -26,12 +26,14 @@ using ContentHash = std::array<uint8_t, 16>;
 
 /// The bytes behind `#modular.weight` attributes: dense, row-major, little-endian tensors, by key.
 ///
-/// Bytes are borrowed from mapped files, whose owner the store keeps alive, or owned by the store when a pass produced them. They are
-/// never written after they were added. All functions are thread-safe, since passes may run in parallel.
+/// Bytes are borrowed from mapped files, whose owner the store keeps alive, or owned by the store
+/// when a pass produced them. They are never written after they were added. All functions are
+/// thread-safe, since passes may run in parallel.
 class WeightStore {
 public:
-  /// Adds a tensor whose bytes belong to `owner`. The number of bytes must be what `type` takes. Returns the key under which it is kept:
-  /// `name`, or `name` with a suffix if that names another tensor already.
+  /// Adds a tensor whose bytes belong to `owner`. The number of bytes must be what `type` takes.
+  /// Returns the key under which it is kept: `name`, or `name` with a suffix if that names another
+  /// tensor already.
   llvm::StringRef addMapped(llvm::StringRef name, mlir::RankedTensorType type,
                             llvm::ArrayRef<char> bytes, std::shared_ptr<const void> owner);
 
@@ -45,8 +47,8 @@ public:
   /// The hash of a key's content, computed once. The key must exist.
   ContentHash hash(llvm::StringRef key) const;
 
-  /// The number of bytes a dense tensor of `type` takes: bool is a byte, elements below a byte are not supported. Nothing if the type is
-  /// dynamic or its size overflows 63 bits.
+  /// The number of bytes a dense tensor of `type` takes: bool is a byte, elements below a byte are
+  /// not supported. Nothing if the type is dynamic or its size overflows 63 bits.
   static std::optional<int64_t> byteSize(mlir::RankedTensorType type);
 
 private:

@@ -72,8 +72,8 @@ struct StorageReport {
     uint64_t offset, bytes;
   };
   std::vector<Blob> blobs;
-  uint64_t bytes = 0;        ///< of the whole section or file, alignment included
-  uint64_t sourceBytes = 0;  ///< of the same weights before packing, each content once
+  uint64_t bytes = 0;       ///< of the whole section or file, alignment included
+  uint64_t sourceBytes = 0; ///< of the same weights before packing, each content once
 };
 
 /// Links the library and puts it at `path` in one step: on failure nothing is left behind, and what

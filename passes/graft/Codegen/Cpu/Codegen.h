@@ -39,7 +39,8 @@ struct StageCode {
   /// By slot: the form in which the code wants a weight.
   struct Parameter {
     mlir::RankedTensorType type;
-    /// How the weight's bytes are rearranged (`dispatch.packing`), or null if they stay as they are.
+    /// How the weight's bytes are rearranged (`dispatch.packing`), or null if they stay as they
+    /// are.
     mlir::Attribute packing;
   };
   std::vector<Parameter> parameters;
