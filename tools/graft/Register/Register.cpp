@@ -7,6 +7,7 @@
 
 #include "graft/Register/Register.h"
 
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/Onnx.h"
@@ -24,4 +25,5 @@ void graft::registerDialects(mlir::DialectRegistry &registry) {
 void graft::registerEverything(mlir::DialectRegistry &registry) {
   registerDialects(registry);
   mlir::registerAllPasses();
+  registerGraftKernelsPasses();
 }

@@ -1,0 +1,326 @@
+//===- DispatchToLoops.cpp - The oracle of the dispatch kernels --*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Dispatch/Dispatch.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace graft {
+#define GEN_PASS_DEF_CONVERTDISPATCHTOLOOPSPASS
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h.inc"
+} // namespace graft
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::dispatch;
+
+namespace {
+/// Scalar loops around one op.
+class Loops {
+public:
+  Loops(OpBuilder &builder, Operation *op)
+      : b(op->getLoc(), builder),
+        element(cast<MemRefType>(op->getOperands().back().getType()).getElementType()),
+        wide(element.isF64() ? element : Type(builder.getF32Type())) {}
+
+  void lower(MatmulOp op);
+  void lower(BatchMatmulOp op);
+  void lower(AttentionOp op);
+  void lower(SoftmaxOp op);
+  void lower(LayerNormOp op);
+
+private:
+  using Indices = SmallVector<Value>;
+
+  Value index(int64_t i) { return arith::ConstantIndexOp::create(b, i); }
+  Value real(double x) { return arith::ConstantOp::create(b, b.getFloatAttr(wide, x)); }
+  Value dim(Value memref, int64_t d) { return memref::DimOp::create(b, memref, d); }
+  Value add(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
+  Value mul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
+  Value maximum(Value x, Value y) { return arith::MaximumFOp::create(b, x, y); }
+  Value widen(Value x) { return x.getType() == wide ? x : arith::ExtFOp::create(b, wide, x); }
+  Value narrow(Value x) {
+    return element == wide ? x : Value(arith::TruncFOp::create(b, element, x));
+  }
+  Value load(Value memref, ValueRange at) { return widen(memref::LoadOp::create(b, memref, at)); }
+  void store(Value value, Value memref, ValueRange at) {
+    memref::StoreOp::create(b, narrow(value), memref, at);
+  }
+
+  /// A loop over [0, count).
+  void loop(Value count, function_ref<void(Value)> body) {
+    auto op = scf::ForOp::create(b, index(0), count, index(1));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(op.getBody());
+    body(op.getInductionVar());
+  }
+
+  /// A loop over [0, count) that carries one value.
+  Value reduce(Value count, Value init, function_ref<Value(Value, Value)> body) {
+    auto op = scf::ForOp::create(b, index(0), count, index(1), init);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(op.getBody());
+    Value next = body(op.getInductionVar(), op.getRegionIterArg(0));
+    scf::YieldOp::create(b, next);
+    b.setInsertionPointAfter(op);
+    return op.getResult(0);
+  }
+
+  /// Loops over the first `depth` dimensions of `memref`.
+  void nest(Value memref, int64_t depth, function_ref<void(Indices)> body) {
+    OpBuilder::InsertionGuard guard(b);
+    Indices at;
+    Value one = index(1), zero = index(0);
+    SmallVector<Value> sizes;
+    for (int64_t d = 0; d < depth; ++d)
+      sizes.push_back(dim(memref, d));
+    for (Value size : sizes) {
+      auto op = scf::ForOp::create(b, zero, size, one);
+      b.setInsertionPointToStart(op.getBody());
+      at.push_back(op.getInductionVar());
+    }
+    body(at);
+  }
+
+  /// The element of a NumPy-like broadcast operand that belongs to `at`.
+  Value loadBroadcast(Value memref, ValueRange at) {
+    auto type = cast<MemRefType>(memref.getType());
+    Indices own;
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      own.push_back(type.getDimSize(d) == 1 ? index(0) : at[at.size() - type.getRank() + d]);
+    return memref::LoadOp::create(b, memref, own);
+  }
+
+  /// Indices given as b, h, s, d in the order of a layout.
+  static Indices inLayout(StringRef layout, ValueRange bhsd) {
+    Indices at;
+    for (char letter : layout)
+      at.push_back(bhsd[StringRef("bhsd").find(letter)]);
+    return at;
+  }
+
+  ImplicitLocOpBuilder b;
+  Type element, wide;
+};
+} // namespace
+
+void Loops::lower(MatmulOp op) {
+  int64_t rank = op.getInitType().getRank();
+  nest(op.getInit(), rank, [&](Indices at) {
+    Value n = at.back(), sum = real(0);
+    for (unsigned i = 0; i < op.getInputs().size(); ++i) {
+      Value x = op.getInputs()[i], w = op.getWeights()[i];
+      Value panel, column;
+      if (op.isPacked(i)) {
+        Value width = index(cast<ShapedType>(w.getType()).getDimSize(2));
+        panel = arith::DivUIOp::create(b, n, width);
+        column = arith::RemUIOp::create(b, n, width);
+      }
+      sum = reduce(dim(x, rank - 1), sum, [&](Value k, Value partial) {
+        Indices xAt(at);
+        xAt.back() = k;
+        Indices wAt = op.isPacked(i)       ? Indices{panel, k, column}
+                      : op.isTransposed(i) ? Indices{n, k}
+                                           : Indices{k, n};
+        return add(partial, mul(load(x, xAt), load(w, wAt)));
+      });
+    }
+    sum = narrow(sum);
+    if (!op.getEpilogue().empty()) {
+      Block &block = op.getEpilogue().front();
+      IRMapping mapping;
+      mapping.map(block.getArgument(0), sum);
+      for (auto [extra, argument] : llvm::zip(op.getExtras(), block.getArguments().drop_front())) {
+        auto type = dyn_cast<MemRefType>(extra.getType());
+        Value value = extra;
+        if (type)
+          value = memref::LoadOp::create(
+              b, extra, ValueRange(at).take_back(type.getRank() == rank ? rank : type.getRank()));
+        mapping.map(argument, value);
+      }
+      for (Operation &inner : block.without_terminator())
+        b.clone(inner, mapping);
+      sum = mapping.lookupOrDefault(cast<YieldOp>(block.getTerminator()).getValue());
+    }
+    memref::StoreOp::create(b, sum, op.getInit(), at);
+  });
+}
+
+void Loops::lower(BatchMatmulOp op) {
+  int64_t rank = op.getInitType().getRank();
+  Value k = dim(op.getA(), op.getTransposeA() ? rank - 2 : rank - 1);
+  nest(op.getInit(), rank, [&](Indices at) {
+    auto indices = [&](Value memref, bool transposed, Value row, Value column) {
+      auto type = cast<MemRefType>(memref.getType());
+      Indices own;
+      for (int64_t d = 0; d + 2 < rank; ++d)
+        own.push_back(type.getDimSize(d) == 1 ? index(0) : at[d]);
+      own.push_back(transposed ? column : row);
+      own.push_back(transposed ? row : column);
+      return own;
+    };
+    Value sum = reduce(k, real(0), [&](Value i, Value partial) {
+      Value x = load(op.getA(), indices(op.getA(), op.getTransposeA(), at[rank - 2], i));
+      Value y = load(op.getB(), indices(op.getB(), op.getTransposeB(), i, at[rank - 1]));
+      return add(partial, mul(x, y));
+    });
+    store(sum, op.getInit(), at);
+  });
+}
+
+void Loops::lower(AttentionOp op) {
+  StringRef layouts[] = {op.getQLayout(), op.getKLayout(), op.getVLayout(), op.getOutLayout()};
+  Value operands[] = {op.getQ(), op.getK(), op.getV(), op.getInit()};
+  auto size = [&](int which, char letter) {
+    return dim(operands[which], layouts[which].find(letter));
+  };
+  Value heads = size(0, 'h'), rows = size(0, 's'), keys = size(1, 's');
+  Value group = arith::DivUIOp::create(b, heads, size(1, 'h'));
+  Value depth = size(0, 'd'), columns = size(2, 'd');
+  Value scale = real(op.getScale().convertToDouble());
+  Value lowest = real(-std::numeric_limits<float>::max());
+  Value infinity = real(-std::numeric_limits<double>::infinity());
+  loop(size(0, 'b'), [&](Value batch) {
+    loop(heads, [&](Value head) {
+      Value kvHead = arith::DivUIOp::create(b, head, group);
+      loop(rows, [&](Value row) {
+        // Recomputed wherever it is needed: the oracle has no memory of its own.
+        auto score = [&](Value key) -> Value {
+          Value sum = reduce(depth, real(0), [&](Value d, Value partial) {
+            Value x = load(operands[0], inLayout(layouts[0], {batch, head, row, d}));
+            Value y = load(operands[1], inLayout(layouts[1], {batch, kvHead, key, d}));
+            return add(partial, mul(x, y));
+          });
+          sum = mul(sum, scale);
+          if (op.getMask()) {
+            Value mask = loadBroadcast(op.getMask(), {batch, head, row, key});
+            sum = mask.getType().isInteger(1)
+                      ? Value(arith::SelectOp::create(b, mask, sum, infinity))
+                      : add(sum, widen(mask));
+          }
+          if (op.getCausal()) {
+            Value last = arith::SubIOp::create(b, arith::AddIOp::create(b, row, keys), rows);
+            Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, last);
+            sum = arith::SelectOp::create(b, seen, sum, infinity);
+          }
+          return sum;
+        };
+        Value greatest = reduce(
+            keys, lowest, [&](Value key, Value partial) { return maximum(partial, score(key)); });
+        auto weight = [&](Value key) -> Value {
+          return math::ExpOp::create(b, arith::SubFOp::create(b, score(key), greatest));
+        };
+        Value total = reduce(keys, real(0),
+                             [&](Value key, Value partial) { return add(partial, weight(key)); });
+        Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, total, real(0));
+        total = arith::SelectOp::create(b, none, real(1), total);
+        loop(columns, [&](Value column) {
+          Value sum = reduce(keys, real(0), [&](Value key, Value partial) {
+            Value y = load(operands[2], inLayout(layouts[2], {batch, kvHead, key, column}));
+            return add(partial, mul(weight(key), y));
+          });
+          store(arith::DivFOp::create(b, sum, total), operands[3],
+                inLayout(layouts[3], {batch, head, row, column}));
+        });
+      });
+    });
+  });
+}
+
+void Loops::lower(SoftmaxOp op) {
+  int64_t rank = op.getInitType().getRank();
+  Value count = dim(op.getInit(), rank - 1);
+  Value scale = real(op.getScale().convertToDouble());
+  nest(op.getInit(), rank - 1, [&](Indices row) {
+    auto at = [&](Value i) {
+      Indices indices(row);
+      indices.push_back(i);
+      return indices;
+    };
+    auto score = [&](Value i) {
+      Value x = mul(load(op.getInput(), at(i)), scale);
+      return op.getMask() ? add(x, widen(loadBroadcast(op.getMask(), at(i)))) : x;
+    };
+    Value greatest = reduce(count, real(-std::numeric_limits<double>::infinity()),
+                            [&](Value i, Value partial) { return maximum(partial, score(i)); });
+    auto power = [&](Value i) -> Value {
+      return math::ExpOp::create(b, arith::SubFOp::create(b, score(i), greatest));
+    };
+    Value total =
+        reduce(count, real(0), [&](Value i, Value partial) { return add(partial, power(i)); });
+    loop(count,
+         [&](Value i) { store(arith::DivFOp::create(b, power(i), total), op.getInit(), at(i)); });
+  });
+}
+
+void Loops::lower(LayerNormOp op) {
+  int64_t rank = op.getInitType().getRank();
+  Value count = dim(op.getInit(), rank - 1);
+  Value n = arith::IndexCastOp::create(b, b.getI64Type(), count);
+  n = arith::SIToFPOp::create(b, wide, n);
+  Value epsilon = real(op.getEpsilon().convertToDouble());
+  nest(op.getInit(), rank - 1, [&](Indices row) {
+    auto at = [&](Value i) {
+      Indices indices(row);
+      indices.push_back(i);
+      return indices;
+    };
+    auto input = [&](Value i) {
+      Value x = load(op.getInput(), at(i));
+      return op.getResidual() ? add(x, load(op.getResidual(), at(i))) : x;
+    };
+    Value mean = real(0);
+    if (!op.getRms()) {
+      mean = reduce(count, mean, [&](Value i, Value partial) { return add(partial, input(i)); });
+      mean = arith::DivFOp::create(b, mean, n);
+    }
+    auto centred = [&](Value i) -> Value {
+      return op.getRms() ? input(i) : arith::SubFOp::create(b, input(i), mean);
+    };
+    Value variance = reduce(count, real(0), [&](Value i, Value partial) {
+      Value x = centred(i);
+      return add(partial, mul(x, x));
+    });
+    variance = arith::DivFOp::create(b, variance, n);
+    Value root = math::SqrtOp::create(b, add(variance, epsilon));
+    loop(count, [&](Value i) {
+      Value x = arith::DivFOp::create(b, centred(i), root);
+      if (op.getWeight())
+        x = mul(x, load(op.getWeight(), i));
+      if (op.getBias())
+        x = add(x, load(op.getBias(), i));
+      store(x, op.getInit(), at(i));
+    });
+  });
+}
+
+namespace {
+struct ConvertDispatchToLoops
+    : graft::impl::ConvertDispatchToLoopsPassBase<ConvertDispatchToLoops> {
+  void runOnOperation() override {
+    getOperation().walk([](Operation *op) {
+      auto destination = dyn_cast<DestinationStyleOpInterface>(op);
+      if (!destination || !isa<DispatchDialect>(op->getDialect()) ||
+          !destination.hasPureBufferSemantics())
+        return;
+      OpBuilder builder(op);
+      Loops loops(builder, op);
+      TypeSwitch<Operation *>(op)
+          .Case<MatmulOp, BatchMatmulOp, AttentionOp, SoftmaxOp, LayerNormOp>(
+              [&](auto concrete) { loops.lower(concrete); });
+      op->erase();
+    });
+  }
+};
+} // namespace
