@@ -24,10 +24,20 @@ graft_install_target(graft-opt graft-opt GraftCompilerTargets)
 graft_install_target(graft-lsp-server graft-lsp-server GraftCompilerTargets)
 target_link_libraries(Graft INTERFACE MLIR LLVM)
 
-foreach(top dialects passes runtime tools)
+# Public headers: all of dialects and passes; of a library behind a tool the one of its own name; of the runtime the C interface.
+foreach(top dialects passes)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${top}/graft ${PROJECT_BINARY_DIR}/${top}/graft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h" PATTERN "*.td" PATTERN "*.inc" PATTERN CMakeFiles EXCLUDE)
 endforeach()
+file(GLOB libraries RELATIVE ${PROJECT_SOURCE_DIR}/tools/graft ${PROJECT_SOURCE_DIR}/tools/graft/*)
+foreach(library ${libraries})
+  if(EXISTS ${PROJECT_SOURCE_DIR}/tools/graft/${library}/${library}.h)
+    install(FILES tools/graft/${library}/${library}.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/${library})
+  endif()
+endforeach()
+if(EXISTS ${PROJECT_SOURCE_DIR}/runtime/graft/Runtime/graft.h)
+  install(FILES runtime/graft/Runtime/graft.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/Runtime)
+endif()
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Graft)
 if(TARGET graft_runtime)

@@ -3,7 +3,7 @@ import pathlib
 import subprocess
 import sys
 
-C_HEADERS = ("graft.h", "ArtifactAbi.h")
+C_HEADERS = ("graft.h",)
 
 
 def check(root, system, headers, compiler, standard, language):

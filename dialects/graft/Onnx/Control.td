@@ -15,7 +15,7 @@ def Onnx_YieldOp : Onnx_Op<"Yield", [Pure, Terminator, ReturnLike]> {
   let summary = "The outputs of a nested graph";
   let arguments = (ins Variadic<AnyTensor>:$outputs);
   let assemblyFormat = "($outputs^ `:` type($outputs))? attr-dict";
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ (void)$_builder; }]>]; // an implicit terminator yields nothing
 }
 
 def Onnx_IfOp : Onnx_Op<"If", [RecursiveMemoryEffects, SingleBlock,
