@@ -1,7 +1,7 @@
 """Checks what is tracked in the tree against the project's rules for files; prints each breach, exits 1 if any.
 
 Rules: source files have at most 600 lines and the licence's header; nothing tracked is above 1 MB; no line names
-a package registry's host or a path of somebody's machine; no conflict markers.
+a package registry's host or a path of somebody's machine; no conflict markers; links between documents lead somewhere.
 """
 import os
 import re
@@ -35,6 +35,10 @@ def breaches(path):
             yield f"{path}: the first lines lack '{LICENCE}'"
     if path.endswith(SOURCE + (".py", ".cmake")) and len(lines) > LONGEST:
         yield f"{path}: {len(lines)} lines, more than {LONGEST}: split it by topic"
+    if path.endswith(".md"):
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", "\n".join(lines)):
+            if not os.path.exists(os.path.join(os.path.dirname(path), link)):
+                yield f"{path}: a link to '{link}', which is not there"
     for number, line in enumerate(lines, 1):
         for pattern, what in FORBIDDEN:
             if pattern.search(line):
