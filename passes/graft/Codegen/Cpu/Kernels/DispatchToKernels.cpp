@@ -1,0 +1,169 @@
+//===- DispatchToKernels.cpp - Dispatch ops become calls of kernels -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Codegen/Cpu/Kernels/KernelCall.h"
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+
+#include "mlir/IR/OperationSupport.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace graft {
+#define GEN_PASS_DEF_CONVERTDISPATCHTOKERNELSPASS
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h.inc"
+} // namespace graft
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::dispatch;
+
+/// The last dimension apart, all others together.
+static SmallVector<ReassociationIndices> rowsOf(int64_t rank) {
+  SmallVector<ReassociationIndices> groups(2);
+  for (int64_t d = 0; d + 1 < rank; ++d)
+    groups[0].push_back(d);
+  groups[1].push_back(rank - 1);
+  return groups;
+}
+
+bool graft::isRows(Value memref) {
+  auto type = dyn_cast<MemRefType>(memref.getType());
+  if (!type || type.getRank() < 1 || !type.getElementType().isF32())
+    return false;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(type.getStridesAndOffset(strides, offset)) || strides.back() != 1)
+    return false;
+  return type.getRank() <= 2 ||
+         memref::CollapseShapeOp::isGuaranteedCollapsible(type, rowsOf(type.getRank()));
+}
+
+Value graft::withDynamicOffset(KernelBuilder &b, Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(type.getStridesAndOffset(strides, offset)) || ShapedType::isDynamic(offset))
+    return memref;
+  auto layout = StridedLayoutAttr::get(b.getContext(), ShapedType::kDynamic, strides);
+  return memref::CastOp::create(
+      b, MemRefType::get(type.getShape(), type.getElementType(), layout, type.getMemorySpace()),
+      memref);
+}
+
+Value graft::viewAsRows(KernelBuilder &b, Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (type.getRank() == 1) {
+    SmallVector<OpFoldResult> sizes{b.getIndexAttr(1),
+                                    memref::getMixedSize(b, b.getLoc(), memref, 0)};
+    memref = memref::ExpandShapeOp::create(b, b.getLoc(), ArrayRef<int64_t>{1, type.getDimSize(0)},
+                                           memref, {{0, 1}}, sizes);
+  } else if (type.getRank() > 2) {
+    memref = memref::CollapseShapeOp::create(b, memref, rowsOf(type.getRank()));
+  }
+  // One row or many: the kernel is the same, so that a static number of rows is forgotten.
+  type = cast<MemRefType>(memref.getType());
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  (void)type.getStridesAndOffset(strides, offset);
+  auto layout = StridedLayoutAttr::get(b.getContext(), ShapedType::kDynamic, strides);
+  auto general = MemRefType::get({ShapedType::kDynamic, type.getDimSize(1)}, type.getElementType(),
+                                 layout, type.getMemorySpace());
+  return general == type ? memref : Value(memref::CastOp::create(b, general, memref));
+}
+
+void graft::parallelShares(KernelBuilder &b, Value total, Value cost,
+                           function_ref<void(Value)> body) {
+  Value work = b.ceilDiv(b.mul(total, cost), b.index(10000));
+  Value shares = b.min(total, work);
+  b.parallel(shares, [&](Value share) {
+    b.loop(b.share(share, shares, total), b.share(b.add(share, 1), shares, total), 1, body);
+  });
+}
+
+namespace {
+struct ConvertDispatchToKernels
+    : graft::impl::ConvertDispatchToKernelsPassBase<ConvertDispatchToKernels> {
+  using ConvertDispatchToKernelsPassBase::ConvertDispatchToKernelsPassBase;
+
+  struct Known {
+    Operation *op;
+    FunctionType type;
+    func::FuncOp kernel;
+  };
+
+  void runOnOperation() override {
+    if (lanes != 16 && lanes != 8 && lanes != 4) {
+      getOperation().emitError() << "lanes: expected 4, 8 or 16, got " << lanes;
+      return signalPassFailure();
+    }
+    SymbolTable symbols(getOperation());
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<MatmulOp, BatchMatmulOp, AttentionOp, SoftmaxOp, LayerNormOp>(op) &&
+          cast<DestinationStyleOpInterface>(op).hasPureBufferSemantics())
+        ops.push_back(op);
+    });
+    // The ops are erased last: kernels are compared and written by them.
+    SmallVector<Operation *> done;
+    for (Operation *op : ops) {
+      OpBuilder builder(op);
+      KernelBuilder b(op->getLoc(), builder, target());
+      std::optional<KernelCall> call = prepare(op, b);
+      if (!call)
+        continue;
+      func::CallOp::create(b, kernelFor(op, *call, symbols), call->operands);
+      done.push_back(op);
+    }
+    for (Operation *op : done)
+      op->erase();
+  }
+
+  KernelTarget target() {
+    KernelTarget target;
+    target.lanes = lanes;
+    target.fma = fma;
+    return target;
+  }
+
+  static std::optional<KernelCall> prepare(Operation *op, KernelBuilder &b) {
+    return TypeSwitch<Operation *, std::optional<KernelCall>>(op)
+        .Case([&](MatmulOp op) { return prepareMatmul(op, b); })
+        .Default([](Operation *) { return std::nullopt; });
+  }
+
+  func::FuncOp kernelFor(Operation *op, KernelCall &call, SymbolTable &symbols) {
+    auto type = FunctionType::get(op->getContext(), TypeRange(ValueRange(call.operands)), {});
+    for (Known &known : kernels)
+      if (known.type == type && isSame(known.op, op))
+        return known.kernel;
+    OpBuilder builder(op->getContext());
+    auto kernel = func::FuncOp::create(builder, op->getLoc(), "graft_kernel." + call.name, type);
+    kernel.setPrivate();
+    symbols.insert(kernel);
+    builder.setInsertionPointToStart(kernel.addEntryBlock());
+    KernelBuilder b(op->getLoc(), builder, target());
+    call.build(b, kernel.getArguments());
+    func::ReturnOp::create(b);
+    kernels.push_back({op, type, kernel});
+    return kernel;
+  }
+
+  /// Operands and locations aside.
+  static bool isSame(Operation *a, Operation *b) {
+    if (a->getName() != b->getName() || a->getAttrDictionary() != b->getAttrDictionary() ||
+        a->getNumRegions() != b->getNumRegions())
+      return false;
+    for (auto [left, right] : llvm::zip(a->getRegions(), b->getRegions()))
+      if (!OperationEquivalence::isRegionEquivalentTo(&left, &right,
+                                                      OperationEquivalence::Flags::IgnoreLocations))
+        return false;
+    return true;
+  }
+
+  SmallVector<Known> kernels;
+};
+} // namespace

@@ -1,0 +1,139 @@
+//===- KernelBuilder.cpp - Short words for writing kernels -------*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Codegen/Cpu/Kernels/KernelBuilder.h"
+
+#include "graft/Codegen/Cpu/Kernels/VectorMath.h"
+
+using namespace mlir;
+using namespace graft;
+
+Value KernelBuilder::loadVector(Value memref, ValueRange at, Value mask, Value otherwise) {
+  if (!mask)
+    return vector::LoadOp::create(*this, vec(), memref, at);
+  return vector::MaskedLoadOp::create(*this, vec(), memref, at, mask,
+                                      otherwise ? otherwise : splat(0.0f));
+}
+
+void KernelBuilder::storeVector(Value value, Value memref, ValueRange at, Value mask) {
+  if (mask)
+    vector::MaskedStoreOp::create(*this, memref, at, mask, value);
+  else
+    vector::StoreOp::create(*this, value, memref, at);
+}
+
+Value KernelBuilder::scratch(ArrayRef<int64_t> shape) {
+  return memref::AllocaOp::create(*this, MemRefType::get(shape, getF32Type()),
+                                  getI64IntegerAttr(64));
+}
+
+KernelBuilder::Values KernelBuilder::loop(Value from, Value to, int64_t step, ValueRange inits,
+                                          function_ref<Values(Value, ValueRange)> body) {
+  auto op = scf::ForOp::create(*this, from, to, index(step), inits);
+  OpBuilder::InsertionGuard guard(*this);
+  // Without carried values the builder has made the terminator.
+  if (inits.empty())
+    op.getBody()->getTerminator()->erase();
+  setInsertionPointToStart(op.getBody());
+  Values next = body(op.getInductionVar(), op.getRegionIterArgs());
+  scf::YieldOp::create(*this, next);
+  return op.getResults();
+}
+
+void KernelBuilder::loop(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
+  loop(from, to, step, {}, [&](Value i, ValueRange) {
+    body(i);
+    return Values();
+  });
+}
+
+void KernelBuilder::parallel(Value count, function_ref<void(Value)> body) {
+  auto op =
+      scf::ParallelOp::create(*this, ValueRange{index(0)}, ValueRange{count}, ValueRange{index(1)});
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(op.getBody());
+  body(op.getInductionVars().front());
+}
+
+void KernelBuilder::ifThenElse(Value condition, function_ref<void()> then,
+                               function_ref<void()> otherwise) {
+  auto op = scf::IfOp::create(*this, condition, /*withElseRegion=*/bool(otherwise));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(op.thenBlock());
+  then();
+  if (!otherwise)
+    return;
+  setInsertionPointToStart(op.elseBlock());
+  otherwise();
+}
+
+void KernelBuilder::switchExact(Value value, unsigned most, function_ref<void(unsigned)> body) {
+  SmallVector<int64_t> cases;
+  for (unsigned n = 1; n <= most; ++n)
+    cases.push_back(n);
+  auto op = scf::IndexSwitchOp::create(*this, TypeRange(), value, cases, most);
+  OpBuilder::InsertionGuard guard(*this);
+  for (unsigned n = 1; n <= most; ++n) {
+    createBlock(&op.getCaseRegions()[n - 1]);
+    body(n);
+    setInsertionPointToEnd(&op.getCaseRegions()[n - 1].back());
+    scf::YieldOp::create(*this);
+  }
+  createBlock(&op.getDefaultRegion());
+  scf::YieldOp::create(*this);
+}
+
+bool graft::isVectorizable(Block &block) {
+  auto fits = [](Type type) { return type.isF32() || type.isInteger(1) || type.isInteger(32); };
+  for (Operation &op : block.without_terminator()) {
+    if (isa<arith::ConstantOp>(op)) {
+      if (!fits(op.getResult(0).getType()))
+        return false;
+      continue;
+    }
+    if (!OpTrait::hasElementwiseMappableTraits(&op) || op.getNumRegions() != 0 ||
+        !llvm::all_of(op.getOperandTypes(), fits) || !llvm::all_of(op.getResultTypes(), fits))
+      return false;
+  }
+  return llvm::all_of(block.getTerminator()->getOperandTypes(), fits);
+}
+
+SmallVector<Value> graft::vectorize(KernelBuilder &b, Block &block, ValueRange arguments) {
+  IRMapping mapping;
+  mapping.map(block.getArguments(), arguments);
+  auto vectorOf = [&](Type type) { return VectorType::get({int64_t(b.target.lanes)}, type); };
+  for (Operation &op : block.without_terminator()) {
+    Value result;
+    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+      auto attr =
+          DenseElementsAttr::get(vectorOf(constant.getType()), Attribute(constant.getValue()));
+      mapping.map(op.getResult(0), arith::ConstantOp::create(b, attr));
+      continue;
+    }
+    SmallVector<Value> operands;
+    for (Value operand : op.getOperands())
+      operands.push_back(mapping.lookup(operand));
+    if (isa<math::ExpOp>(op) && op.getResult(0).getType().isF32())
+      result = buildExp(b, operands[0], b.target.fma);
+    else if (isa<math::ErfOp>(op) && op.getResult(0).getType().isF32())
+      result = buildErf(b, operands[0], b.target.fma);
+    if (result) {
+      mapping.map(op.getResult(0), result);
+      continue;
+    }
+    SmallVector<Type> types;
+    for (Type type : op.getResultTypes())
+      types.push_back(vectorOf(type));
+    OperationState state(b.getLoc(), op.getName(), operands, types, op.getAttrs());
+    Operation *wide = b.create(state);
+    mapping.map(op.getResults(), wide->getResults());
+  }
+  SmallVector<Value> results;
+  for (Value operand : block.getTerminator()->getOperands())
+    results.push_back(mapping.lookup(operand));
+  return results;
+}
