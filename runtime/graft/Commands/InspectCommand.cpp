@@ -1,0 +1,187 @@
+//===- InspectCommand.cpp - graft inspect of libraries ----------*- C++ -*-===//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//===----------------------------------------------------------------------===//
+
+#include "graft/Commands/Commands.h"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <set>
+#include <sys/stat.h>
+
+using namespace graft::commands;
+using Json = nlohmann::ordered_json;
+
+bool graft::commands::isLibrary(const std::string &path) {
+  if (path.size() > 3 && path.compare(path.size() - 3, 3, ".so") == 0)
+    return true;
+  struct stat facts;
+  if (::stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode))
+    return false;
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof(magic));
+  return std::string(magic, 4) == "\x7f"
+                                  "ELF";
+}
+
+/// Bytes of the weights that the stages of a task's path read.
+static uint64_t taskBytes(const Json &manifest, const Json &task) {
+  std::set<uint64_t> storage;
+  for (int64_t stage = task["stage"]; stage >= 0; stage = manifest["stages"][stage]["parent"])
+    for (const Json &slot : manifest["stages"][stage]["parameters"])
+      storage.insert(slot.get<uint64_t>());
+  uint64_t bytes = 0;
+  for (uint64_t index : storage)
+    bytes += manifest["storage"][index]["bytes"].get<uint64_t>();
+  return bytes;
+}
+
+static Json taskFacts(const Json &manifest, const Json &task) {
+  Json facts;
+  facts["name"] = task["name"];
+  facts["adapters"] = task.value("adapters", Json::array());
+  facts["outputs"] = Json::array();
+  for (const Json &output : task["outputs"]) {
+    const Json &value = manifest["values"][output["value"].get<size_t>()];
+    facts["outputs"].push_back(
+        {{"name", output["name"]}, {"type", value["type"]}, {"dims", value["dims"]}});
+  }
+  facts["stages"] = Json::array();
+  for (int64_t stage = task["stage"]; stage >= 0; stage = manifest["stages"][stage]["parent"])
+    facts["stages"].insert(facts["stages"].begin(), stage);
+  facts["weights_bytes"] = taskBytes(manifest, task);
+  facts["residency"] = task.value("residency", Json::array());
+  return facts;
+}
+
+static Json libraryFacts(const std::string &path, const Json &manifest, const Status &runnable) {
+  Json facts;
+  facts["file"] = path;
+  struct stat file;
+  facts["bytes"] = ::stat(path.c_str(), &file) == 0 ? uint64_t(file.st_size) : 0;
+  facts["graft"] = manifest["graft"];
+  facts["abi"] = manifest["abi"];
+  facts["backbone"] = manifest.value("backbone", "");
+  facts["cpu"] = {{"name", manifest["cpu"]["name"]},
+                  {"features", manifest["cpu"]["features"]},
+                  {"runs_here", !runnable.failed()}};
+  if (runnable.failed())
+    facts["cpu"]["reason"] = runnable.message();
+  facts["symbols"] = manifest["symbols"];
+  facts["inputs"] = manifest["inputs"];
+  facts["tasks"] = Json::array();
+  for (const Json &task : manifest["tasks"])
+    facts["tasks"].push_back(taskFacts(manifest, task));
+  facts["modules"] = manifest.value("modules", Json::array());
+  facts["rows"] = manifest.value("rows", Json{{"independent", false}});
+  uint64_t bytes = 0;
+  for (const Json &storage : manifest["storage"])
+    bytes += storage["bytes"].get<uint64_t>();
+  facts["weights"] = {{"bytes", bytes}, {"pieces", manifest["storage"].size()}};
+  if (manifest.contains("weights_file") && !manifest["weights_file"].is_null())
+    facts["weights"]["file"] = manifest["weights_file"];
+  facts["stages"] = manifest["stages"].size();
+  facts["codes"] = manifest["codes"].size();
+  return facts;
+}
+
+static std::string bytesText(uint64_t bytes) {
+  char text[32];
+  if (bytes < 10000)
+    return std::to_string(bytes) + " bytes";
+  if (bytes < 10000000)
+    std::snprintf(text, sizeof(text), "%.1f KB", double(bytes) / 1e3);
+  else
+    std::snprintf(text, sizeof(text), "%.1f MB", double(bytes) / 1e6);
+  return text;
+}
+
+static std::string plain(const Json &value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+/// "ids: i64 batch x seq"
+static std::string tensorText(const Json &tensor) {
+  std::string text = plain(tensor["name"]) + ": " + plain(tensor["type"]);
+  for (size_t i = 0; i < tensor["dims"].size(); ++i)
+    text += (i ? " x " : " ") + plain(tensor["dims"][i]);
+  return tensor["dims"].empty() ? text + " scalar" : text;
+}
+
+static std::string joined(const Json &list) {
+  std::string text;
+  for (const Json &item : list)
+    text += (text.empty() ? "" : " ") + plain(item);
+  return text;
+}
+
+static void printText(const Json &facts) {
+  std::ostream &out = std::cout;
+  out << plain(facts["file"]) << ": " << bytesText(facts["bytes"]) << ", made by graft "
+      << plain(facts["graft"]) << " from " << plain(facts["backbone"]) << "\n";
+  out << "cpu: " << plain(facts["cpu"]["name"]) << " (" << joined(facts["cpu"]["features"])
+      << ")\n";
+  if (facts["cpu"].contains("reason"))
+    out << "does not run here: " << plain(facts["cpu"]["reason"]) << "\n";
+  out << "weights: " << bytesText(facts["weights"]["bytes"]) << " in " << facts["weights"]["pieces"]
+      << " pieces";
+  if (facts["weights"].contains("file"))
+    out << ", in " << plain(facts["weights"]["file"]["name"]);
+  out << "\nstages: " << facts["stages"] << ", " << facts["codes"] << " bodies\ninputs:\n";
+  for (const Json &input : facts["inputs"])
+    out << "  " << tensorText(input) << "\n";
+  out << "tasks:\n";
+  for (const Json &task : facts["tasks"]) {
+    out << "  " << plain(task["name"]) << ": "
+        << (task["adapters"].empty() ? "the backbone alone" : joined(task["adapters"])) << ", "
+        << bytesText(task["weights_bytes"]) << " of weights\n";
+    for (const Json &output : task["outputs"])
+      out << "    " << tensorText(output) << "\n";
+    if (!task["residency"].empty())
+      out << "    residency: " << joined(task["residency"]) << "\n";
+  }
+  if (!facts["modules"].empty())
+    out << "modules:\n";
+  for (const Json &module : facts["modules"]) {
+    out << "  " << plain(module.value("name", Json("?"))) << ":";
+    const char *separator = " ";
+    for (const auto &[key, value] : module.items()) {
+      if (key == "name")
+        continue;
+      out << separator << key << " " << plain(value);
+      separator = ", ";
+    }
+    out << "\n";
+  }
+  const Json &rows = facts["rows"];
+  if (rows.value("independent", false)) {
+    out << "rows: independent, row tasks are possible\n";
+  } else {
+    out << "rows: they depend on each other";
+    if (rows.contains("op"))
+      out << ", through " << plain(rows["op"]) << " '" << plain(rows.value("node", Json("")))
+          << "'";
+    out << (rows.contains("reason") ? ": " + plain(rows["reason"]) : "") << "\n";
+  }
+  out.flush();
+}
+
+int graft::commands::inspectCommand(const std::string &path, bool json) {
+  Library library;
+  if (Status status = openLibrary(path, GRAFT_OPEN_INSPECT, library); status.failed())
+    return exitCode(status);
+  Library second;
+  Status runnable = openLibrary(path, 0, second);
+  size_t bytes = 0;
+  const char *text = graft_library_manifest(library.get(), &bytes);
+  // The runtime has checked it.
+  Json facts = libraryFacts(path, Json::parse(text, text + bytes), runnable);
+  if (json)
+    printJson(facts);
+  else
+    printText(facts);
+  return 0;
+}

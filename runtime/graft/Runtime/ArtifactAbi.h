@@ -1,0 +1,87 @@
+//===- ArtifactAbi.h - Between generated code and the runtime --*- C -*-===//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//===--------------------------------------------------------------------===//
+///
+/// \file
+/// The binary interface between a compiled library and whoever runs it. Plain C: the code generator
+/// lays out the same structs in LLVM IR. Any change of layout or meaning raises GRAFT_ARTIFACT_ABI.
+/// `docs/runtime.md` describes the manifest.
+///
+//===--------------------------------------------------------------------===//
+
+#ifndef GRAFT_RUNTIME_ARTIFACTABI_H
+#define GRAFT_RUNTIME_ARTIFACTABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GRAFT_ARTIFACT_MAGIC 0x54465247u /* "GRFT" */
+#define GRAFT_ARTIFACT_ABI 1u
+#define GRAFT_MAX_RANK 8
+
+/// A dense row-major tensor. The data is 64-byte aligned where the host allocates it, and aligned
+/// to its element where it comes from the caller. A bool is a byte that is 0 or 1.
+typedef struct graft_tensor {
+  void *data;
+  int64_t dims[GRAFT_MAX_RANK];
+} graft_tensor;
+
+/// What generated code may ask of its host; given to each run, versioned by `struct_size`.
+/// All functions may be called from within a body of `parallel_for`.
+typedef struct graft_host {
+  uint32_t struct_size;
+  uint32_t abi;
+  void *context;
+  /// Calls `body` on disjoint ranges that cover [0, count), perhaps at once; returns when all are
+  /// done.
+  void (*parallel_for)(void *context, int64_t count,
+                       void (*body)(void *closure, int64_t begin, int64_t end), void *closure);
+  /// 64-byte aligned memory, freed by the host when the run ends, or earlier by `release`. Null
+  /// when there is none: the failure is then recorded already, and `run` returns a value other than
+  /// 0.
+  void *(*allocate)(void *context, int64_t bytes);
+  void (*release)(void *context, void *memory);
+  /// Records a failure; the first one sticks. The code goes on safely and the host reports it.
+  /// `code`: 1 the input is at fault, 2 not supported, anything else an internal error.
+  void (*fail)(void *context, int32_t code, const char *message);
+} graft_host;
+
+/// The code of a stage. Stages that differ only in constants share it.
+typedef struct graft_stage_code {
+  /// From the symbols' values: the dimensions of the outputs, flattened, -1 where they depend on
+  /// data, and the bytes of each arena buffer.
+  void (*shape)(const int64_t *symbols, int64_t *output_dims, int64_t *buffer_bytes);
+  /// \param parameters slot to pointer
+  /// \param values the stage's inputs, then its outputs; data and dims are filled by the host, but
+  /// an
+  ///        output with a dimension that depends on data is allocated by the code through
+  ///        `host->allocate`, which sets its data and all its dims
+  /// \param offsets one a buffer, into the arena
+  /// \returns 0, or another value after a failure
+  int32_t (*run)(const graft_host *host, const void *const *parameters, graft_tensor *values,
+                 const int64_t *symbols, char *arena, const int64_t *offsets);
+} graft_stage_code;
+
+typedef struct graft_artifact {
+  uint32_t magic;
+  uint32_t abi;
+  uint64_t manifest_bytes;
+  const char *manifest; /* JSON */
+  const void *weights;  /* null when the manifest names a weights file */
+  uint64_t weights_bytes;
+  const graft_stage_code *codes;
+  uint64_t code_count;
+} graft_artifact;
+
+/// The only exported symbol of a library; null if the library does not speak the host's ABI.
+const graft_artifact *graft_artifact_query(uint32_t host_abi);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,55 @@
+//===- HostContext.h - What generated code sees of the runtime --*- C++ -*-===//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_RUNTIME_HOSTCONTEXT_H
+#define GRAFT_RUNTIME_HOSTCONTEXT_H
+
+#include "graft/Runtime/ArtifactAbi.h"
+#include "graft/Runtime/Memory.h"
+#include "graft/Runtime/Status.h"
+
+#include <mutex>
+#include <unordered_map>
+
+namespace graft::runtime {
+
+/// Cores that the process may use.
+int32_t availableThreads();
+
+/// Threads, memory and failures of one run. Its functions may be called by several threads at once.
+class HostContext {
+public:
+  HostContext();
+  HostContext(const HostContext &) = delete;
+  HostContext &operator=(const HostContext &) = delete;
+
+  void begin(int32_t threads);
+  /// Frees what is still allocated.
+  void end();
+
+  const graft_host *host() const { return &table; }
+  Status failure() const;
+  /// Takes over an allocation of this run; null if `memory` is none.
+  Memory take(void *memory);
+
+private:
+  static void parallelFor(void *context, int64_t count, void (*body)(void *, int64_t, int64_t),
+                          void *closure);
+  static void *allocate(void *context, int64_t bytes);
+  static void release(void *context, void *memory);
+  static void fail(void *context, int32_t code, const char *message);
+
+  void recordFailure(int32_t code, const char *message);
+
+  graft_host table;
+  int32_t threads = 1;
+  mutable std::mutex mutex;
+  Status firstFailure;
+  std::unordered_map<void *, Memory> allocations;
+};
+
+} // namespace graft::runtime
+
+#endif

@@ -1,0 +1,103 @@
+//===- Manifest.h - What a library says about itself ------------*- C++ -*-===//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_RUNTIME_MANIFEST_H
+#define GRAFT_RUNTIME_MANIFEST_H
+
+#include "graft/Runtime/Status.h"
+
+#include <string_view>
+#include <vector>
+
+namespace graft::runtime {
+
+/// A dimension as written: a number, or the text of a symbol or polynomial (`size` is then -1).
+struct Dimension {
+  int64_t size = -1;
+  std::string text;
+  int32_t symbol = -1; ///< index of the symbol that `text` is
+};
+
+struct ValueInfo {
+  std::string name; ///< inputs only
+  int32_t type = 0;
+  std::vector<Dimension> dims;
+
+  int32_t rank() const { return int32_t(dims.size()); }
+};
+
+struct StorageInfo {
+  std::string name;
+  uint64_t offset = 0, bytes = 0;
+};
+
+/// First and last operation that an arena buffer lives through.
+struct Interval {
+  int64_t first = 0, last = 0;
+};
+
+struct StageInfo {
+  uint32_t code = 0;
+  int32_t parent = -1;
+  std::vector<uint32_t> inputs, outputs, parameters;
+};
+
+struct OutputInfo {
+  std::string name;
+  std::string qualifiedName; ///< TASK.NAME
+  uint32_t value = 0;
+};
+
+struct TaskInfo {
+  std::string name;
+  uint32_t stage = 0;
+  std::vector<OutputInfo> outputs;
+  std::vector<uint32_t> path; ///< stages, the root first
+};
+
+struct WeightsFile {
+  std::string name; ///< empty: weights are in the library
+  uint64_t bytes = 0;
+  std::string sha256;
+};
+
+struct RowsInfo {
+  bool independent = false;
+  std::string op, node, reason;
+};
+
+/// Validated: every index is in range, every path ends at a root, every value that a stage reads is
+/// an input or was computed above it, storage lies within the weights.
+struct Manifest {
+  std::string version, backbone, cpu;
+  std::vector<std::string> cpuFeatures;
+  std::vector<std::string> symbols;
+  std::vector<ValueInfo> values; ///< the inputs come first
+  uint32_t inputCount = 0;
+  std::vector<StorageInfo> storage;
+  WeightsFile weightsFile;
+  std::vector<std::vector<Interval>> codes; ///< per code, its arena buffers
+  std::vector<StageInfo> stages;
+  std::vector<uint32_t> stageOrder; ///< parents before children
+  std::vector<TaskInfo> tasks;
+  RowsInfo rows;
+
+  /// -1 if there is none.
+  int32_t findTask(std::string_view name) const;
+  int32_t findInput(std::string_view name) const;
+  /// "a, b, c", for messages.
+  std::string taskNames() const;
+  std::string inputNames() const;
+};
+
+/// Reads and checks `text`.
+/// \param sectionBytes size of the weights in the library itself
+/// \param codeCount how many codes the library has
+Status parseManifest(std::string_view text, uint64_t sectionBytes, uint64_t codeCount,
+                     Manifest &manifest);
+
+} // namespace graft::runtime
+
+#endif
