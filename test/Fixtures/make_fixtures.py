@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import torch
 
@@ -176,7 +177,7 @@ def error(got, expected):
     return float(np.linalg.norm(got.astype(np.float64) - expected) / max(np.linalg.norm(expected), 1e-30))
 
 
-def against_onnxruntime(path, spec, expected):
+def against_onnxruntime(path, expected):
     """The largest relative error of onnxruntime, or why there is none."""
     worst = 0.0
     try:
@@ -190,6 +191,54 @@ def against_onnxruntime(path, spec, expected):
     except Exception as problem:  # its exceptions share no base class
         return " ".join(str(problem).split())[:160]
     return float(f"{worst:.1e}")
+
+
+FUNCTIONS = """
+<ir_version: 10, opset_import: ["" : 20, "local" : 1, "blocks" : 1]>
+main (float[batch, 8] x) => (float[batch, 8] y) {
+  [first] h = blocks.Residual <slope = 0.25> (x, w1, b1)
+  [second] g = blocks.Residual <slope = 0.5> (h, w2, b2)
+  [last] y = local.Dense <activation = 1.5> (g, w3, b3)
+}
+<domain: "local", opset_import: ["" : 20]>
+Dense <activation: float = 0.1> (x, w, b) => (y) {
+  [MatMul] h = MatMul(x, w)
+  [Add] g = Add(h, b)
+  [LeakyRelu] y = LeakyRelu <alpha: float = @activation> (g)
+}
+<domain: "blocks", opset_import: ["" : 20, "local" : 1]>
+Residual <slope> (x, w, b) => (y) {
+  [dense] h = local.Dense <activation: float = @slope> (x, w, b)
+  [Tanh] g = Tanh(h)
+  y = Add(x, g)
+}
+"""
+
+
+def functions_model(path):
+    """Functions of the model's own, nested, with attributes handed down, called with other weights."""
+    random = np.random.default_rng(20)
+    model = onnx.parser.parse_model(FUNCTIONS)
+    values = {}
+    for i in (1, 2, 3):
+        for name, shape in ((f"w{i}", (8, 8)), (f"b{i}", (8,))):
+            values[name] = random.standard_normal(shape).astype(np.float32) / 3
+            model.graph.initializer.append(onnx.numpy_helper.from_array(values[name], name))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    values = {name: value.astype(np.float64) for name, value in values.items()}
+
+    def dense(x, i, slope):
+        y = x @ values[f"w{i}"] + values[f"b{i}"]
+        return np.where(y < 0, slope * y, y)
+
+    pairs = []
+    for rows in (2, 1, 19):
+        x = random.standard_normal((rows, 8)).astype(np.float32)
+        h = x + np.tanh(dense(x, 1, 0.25))
+        g = h + np.tanh(dense(h, 2, 0.5))
+        pairs.append(({"x": x}, [dense(g, 3, 1.5).astype(np.float32)]))
+    return pairs
 
 
 class Fixtures:
@@ -241,7 +290,7 @@ class Fixtures:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "merged.onnx")
             export(Export(spec.name, "legacy"), path, model)
-            self.merged[known] = against_onnxruntime(path, spec, self.expected(spec, keys)[1])
+            self.merged[known] = against_onnxruntime(path, self.expected(spec, keys)[1])
         return self.merged[known]
 
     def case(self, item):
@@ -263,7 +312,7 @@ class Fixtures:
             "opset": next(o.version for o in proto.opset_import if not o.domain),
             "inputs": [n for n in spec.inputs if n in given], "outputs": [n for n, _ in spec.outputs],
             "sets": sets, "rows": not item.model.startswith(("lstm", "gru")), "feed": relative(inputs), "expected": relative(base), "tolerance": item.tolerance,
-            "onnxruntime": against_onnxruntime(str(path), spec, pairs[:sets]), "adapters": [], "tasks": [],
+            "onnxruntime": against_onnxruntime(str(path), pairs[:sets]), "adapters": [], "tasks": [],
         }
         for key in keys:
             owner, name = key.split("/")
@@ -276,6 +325,19 @@ class Fixtures:
                                     "expected": relative(self.expected(spec, wanted)[0]),
                                     "onnxruntime": self.merged_error(spec, wanted)})
         return result
+
+
+    def functions(self):
+        name = "functions.handwritten"
+        path = HERE / "models" / (name + ".onnx")
+        pairs = functions_model(path)
+        feed, expected = HERE / "inputs/functions.npz", HERE / "expected/functions/base.npz"
+        expected.parent.mkdir(parents=True, exist_ok=True)
+        save_npz(feed, {f"x.{i}": arrays["x"] for i, (arrays, _) in enumerate(pairs)})
+        save_npz(expected, {f"y.{i}": outputs[0] for i, (_, outputs) in enumerate(pairs)})
+        return {"name": name, "model": relative(path), "exporter": "", "opset": 20, "inputs": ["x"], "outputs": ["y"],
+                "sets": len(pairs), "rows": True, "feed": relative(feed), "expected": relative(expected),
+                "tolerance": 1e-5, "onnxruntime": against_onnxruntime(str(path), pairs), "adapters": [], "tasks": []}
 
 
 def relative(path):
@@ -321,7 +383,9 @@ def main():
         except Exception as problem:  # an exporter's refusal is not the others' fault
             failed.append(f"{item.name}: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
             print("FAILED", failed[-1], flush=True)
-    order = [item.name for item in exports()]
+    if fnmatch.fnmatchcase("functions.handwritten", only):
+        kept["functions.handwritten"] = fixtures.functions()
+    order = [item.name for item in exports()] + ["functions.handwritten"]
     cases = sorted(kept.values(), key=lambda case: order.index(case["name"]))
     manifest.write_text(json.dumps({"cases": cases}, indent=1) + "\n")
     raise SystemExit(1 if failed else 0)
