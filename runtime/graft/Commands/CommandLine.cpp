@@ -97,6 +97,10 @@ int dispatch(int argc, char **argv) {
       ->type_name("PATH");
   inspectApp->add_flag("--json", inspectJson, "print one JSON object");
 
+  auto named = [&](const CLI::App *command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty())
+    return exitCode(inputError("there is no command '" + std::string(argv[1]) +
+                               "'; there are compile, run, bench, inspect"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &success) { // --help, --version
