@@ -245,3 +245,7 @@ TEST_F(RunTest, RefusesBadOutputs) {
   outputs[0].type = GRAFT_I64;
   EXPECT_EQ(runError(library, wanted), "output 'y': expected the type f32, found i64");
 }
+
+// A sanitizer's allocator ends the process when it is asked for more than there is, unless told.
+extern "C" const char *__asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char *__tsan_default_options() { return "allocator_may_return_null=1"; }
