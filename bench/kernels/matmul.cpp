@@ -35,7 +35,8 @@ int main() {
         error += (y[r * n + c] - expected) * (y[r * n + c] - expected);
         norm += expected * expected;
       }
-    std::printf("%ld x %ld x %ld: %.1f us, %.1f GFLOP/s, %.1f GB/s of weights, relative error %.1e\n", m, n,
-                k, ns * 1e-3, 2.0 * m * n * k / ns, 4.0 * n * k / ns, std::sqrt(error / norm));
+    std::printf(
+        "%ld x %ld x %ld: %.1f us, %.1f GFLOP/s, %.1f GB/s of weights, relative error %.1e\n", m, n,
+        k, ns * 1e-3, 2.0 * m * n * k / ns, 4.0 * n * k / ns, std::sqrt(error / norm));
   }
 }

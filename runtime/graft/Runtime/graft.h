@@ -70,10 +70,7 @@ typedef struct graft_error {
   int32_t code;
   char message[1016];
 } graft_error;
-#define GRAFT_ERROR_INIT                                                                           \
-  {                                                                                                \
-    sizeof(graft_error), 0, { 0 }                                                                  \
-  }
+#define GRAFT_ERROR_INIT {sizeof(graft_error), 0, {0}}
 
 typedef struct graft_library graft_library;
 typedef struct graft_result graft_result;
@@ -87,8 +84,7 @@ typedef struct graft_open_options {
   uint32_t struct_size;
   uint32_t flags;
 } graft_open_options;
-#define GRAFT_OPEN_OPTIONS_INIT                                                                    \
-  { sizeof(graft_open_options), 0 }
+#define GRAFT_OPEN_OPTIONS_INIT {sizeof(graft_open_options), 0}
 
 /// What an input or output looks like before a run. `dims[i]` is -1 where the size is not fixed;
 /// `symbols[i]` then tells its name or how it is computed ("batch", "seq + 1"), and is null
@@ -101,10 +97,7 @@ typedef struct graft_tensor_info {
   int64_t dims[GRAFT_MAX_RANK];
   const char *symbols[GRAFT_MAX_RANK];
 } graft_tensor_info;
-#define GRAFT_TENSOR_INFO_INIT                                                                     \
-  {                                                                                                \
-    sizeof(graft_tensor_info), 0, 0, 0, {0}, { 0 }                                                 \
-  }
+#define GRAFT_TENSOR_INFO_INIT {sizeof(graft_tensor_info), 0, 0, 0, {0}, {0}}
 
 /// A named tensor of a run.
 typedef struct graft_buffer {
@@ -116,10 +109,7 @@ typedef struct graft_buffer {
   int32_t rank;
   int64_t dims[GRAFT_MAX_RANK];
 } graft_buffer;
-#define GRAFT_BUFFER_INIT                                                                          \
-  {                                                                                                \
-    sizeof(graft_buffer), 0, 0, 0, 0, 0, { 0 }                                                     \
-  }
+#define GRAFT_BUFFER_INIT {sizeof(graft_buffer), 0, 0, 0, 0, 0, {0}}
 
 /// `tasks` names a task for each row of dimension 0, instead of tasks that all run on all rows.
 #define GRAFT_ROW_TASKS 1u
@@ -145,8 +135,7 @@ typedef struct graft_request {
   size_t output_count;
   int32_t threads; /* 0: the cores that the process may use */
 } graft_request;
-#define GRAFT_REQUEST_INIT                                                                         \
-  { sizeof(graft_request), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define GRAFT_REQUEST_INIT {sizeof(graft_request), 0, 0, 0, 0, 0, 0, 0, 0}
 
 /// GRAFT_API_VERSION of the library that is loaded, and its version as text.
 GRAFT_API uint32_t graft_api_version(void);
