@@ -14,7 +14,7 @@ using namespace graft::onnx;
 
 void OnnxDialect::initialize() {
   allowUnknownOperations(); // ops of ONNX that have no lowering import and print all the same
-  allowUnknownTypes(); // !onnx.unknown is the element type of their results
+  allowUnknownTypes();      // !onnx.unknown is the element type of their results
   addOperations<
 #define GET_OP_LIST
 #include "graft/Onnx/OnnxOps.cpp.inc"

@@ -30,13 +30,15 @@ struct LinkOptions {
   std::vector<Adapter> adapters;
   /// Tasks beside `base`, which applies none, and one of each adapter's name.
   std::vector<Task> tasks;
-  /// POSIX extended expressions on an adapter's module path, and what replaces them: the first that matches.
+  /// POSIX extended expressions on an adapter's module path, and what replaces them: the first that
+  /// matches.
   std::vector<std::pair<std::string, std::string>> maps;
 };
 
-/// Binds every tensor of every adapter to a site of `module`, which importOnnx has made, or fails with a Fault and changes nothing. Afterwards the
-/// module has a router, a task for `base`, for each adapter and for each of `tasks`, the adapters' modules and parameters, and
-/// sites and adapts where they enter. Without adapters there are the router and the task `base` alone.
+/// Binds every tensor of every adapter to a site of `module`, which importOnnx has made, or fails
+/// with a Fault and changes nothing. Afterwards the module has a router, a task for `base`, for
+/// each adapter and for each of `tasks`, the adapters' modules and parameters, and sites and adapts
+/// where they enter. Without adapters there are the router and the task `base` alone.
 llvm::Error linkAdapters(mlir::ModuleOp module, const LinkOptions &options);
 
 } // namespace graft
