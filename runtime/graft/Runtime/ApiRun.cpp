@@ -78,22 +78,25 @@ static Status takeOutputBuffers(const graft_request &request, bool keep,
     for (OutputSlot &slot : slots)
       if (buffer.name && std::strcmp(buffer.name, slot.name) == 0)
         found = &slot;
-    std::string name = "output '" + std::string(buffer.name ? buffer.name : "") + "'";
+    // Words are made only when there is something to say: a run that works allocates nothing.
+    auto bad = [&](const std::string &words) {
+      return inputError("output '" + std::string(buffer.name) + "'" + words);
+    };
     if (!found) {
       std::string names;
       for (const OutputSlot &slot : slots)
         names += (names.empty() ? "" : ", ") + std::string(slot.name);
-      return inputError("there is no " + name + "; there are " + names);
+      return inputError("there is no output '" + std::string(buffer.name ? buffer.name : "") +
+                        "'; there are " + names);
     }
     for (size_t other = 0; other < i; ++other)
       if (std::strcmp(versioned(request.outputs, other)->name, buffer.name) == 0)
-        return inputError(name + " is named twice");
+        return bad(" is named twice");
     if (buffer.type && buffer.type != found->type)
-      return inputError(
-          name + ": expected the type " + typeName(found->type) + ", found " +
-          (typeName(buffer.type) ? typeName(buffer.type) : std::to_string(buffer.type)));
+      return bad(std::string(": expected the type ") + typeName(found->type) + ", found " +
+                 (typeName(buffer.type) ? typeName(buffer.type) : std::to_string(buffer.type)));
     if (reinterpret_cast<uintptr_t>(buffer.data) % typeBytes(found->type))
-      return inputError(name + ": the data is not aligned to its elements");
+      return bad(": the data is not aligned to its elements");
     found->data = buffer.data;
     found->capacity = buffer.bytes;
   }

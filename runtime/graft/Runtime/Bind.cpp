@@ -26,39 +26,39 @@ static std::string wantedShape(const ValueInfo &input) {
 }
 
 static Status checkBuffer(const ValueInfo &input, const graft_buffer &buffer, bool withData) {
-  std::string name = "input '" + input.name + "': ";
+  auto bad = [&](const std::string &words) {
+    return inputError("input '" + input.name + "': " + words);
+  };
   if (buffer.type != input.type) {
     const char *found = typeName(buffer.type);
-    return inputError(name + "expected the type " + typeName(input.type) + ", found " +
-                      (found ? found : std::to_string(buffer.type)));
+    return bad(std::string("expected the type ") + typeName(input.type) + ", found " +
+               (found ? found : std::to_string(buffer.type)));
   }
   if (buffer.rank != input.rank())
-    return inputError(name + "expected the shape " + wantedShape(input) + ", found " +
-                      (buffer.rank < 0 || buffer.rank > GRAFT_MAX_RANK
-                           ? "rank " + std::to_string(buffer.rank)
-                           : shapeText(buffer.dims, buffer.rank)));
+    return bad("expected the shape " + wantedShape(input) + ", found " +
+               (buffer.rank < 0 || buffer.rank > GRAFT_MAX_RANK
+                    ? "rank " + std::to_string(buffer.rank)
+                    : shapeText(buffer.dims, buffer.rank)));
   std::optional<int64_t> bytes = tensorBytes(buffer.type, buffer.dims, buffer.rank);
   if (!bytes)
-    return inputError(name + "a negative or too large dimension in " +
-                      shapeText(buffer.dims, buffer.rank));
+    return bad("a negative or too large dimension in " + shapeText(buffer.dims, buffer.rank));
   for (int32_t i = 0; i < buffer.rank; ++i) {
     if (buffer.dims[i] > (*bytes ? kLargestDim : kLargestDimOfEmpty))
-      return inputError(name + "dimension " + std::to_string(i) +
-                        " is too large: " + std::to_string(buffer.dims[i]));
+      return bad("dimension " + std::to_string(i) +
+                 " is too large: " + std::to_string(buffer.dims[i]));
     if (input.dims[i].size >= 0 && input.dims[i].size != buffer.dims[i])
-      return inputError(name + "expected the shape " + wantedShape(input) + ", found " +
-                        shapeText(buffer.dims, buffer.rank));
+      return bad("expected the shape " + wantedShape(input) + ", found " +
+                 shapeText(buffer.dims, buffer.rank));
   }
   if (!withData || *bytes == 0)
     return {};
   if (!buffer.data)
-    return inputError(name + "there is no data");
+    return bad("there is no data");
   if (buffer.bytes < uint64_t(*bytes))
-    return inputError(name + "the shape " + shapeText(buffer.dims, buffer.rank) + " needs " +
-                      std::to_string(*bytes) + " bytes, the buffer has " +
-                      std::to_string(buffer.bytes));
+    return bad("the shape " + shapeText(buffer.dims, buffer.rank) + " needs " +
+               std::to_string(*bytes) + " bytes, the buffer has " + std::to_string(buffer.bytes));
   if (reinterpret_cast<uintptr_t>(buffer.data) % typeBytes(buffer.type))
-    return inputError(name + "the data is not aligned to its elements");
+    return bad("the data is not aligned to its elements");
   return {};
 }
 

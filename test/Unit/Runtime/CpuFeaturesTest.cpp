@@ -59,3 +59,15 @@ TEST(CpuFeaturesTest, NamesWhatIsMissing) {
   EXPECT_EQ(status.message(), "cpu: the library was compiled for 'future'; this runtime does not "
                               "know holographic quantum");
 }
+
+TEST(CpuFeaturesTest, KnowsWhatTheCompilerAsksFor) {
+  for (const char *name :
+       {"avx",        "avx2",       "bmi",      "bmi2",           "cx16",       "f16c",
+        "fma",        "lzcnt",      "movbe",    "popcnt",         "sahf",       "sse3",
+        "sse4.1",     "sse4.2",     "ssse3",    "xsave",          "cx8",        "cmov",
+        "fxsr",       "mmx",        "sse",      "sse2",           "avx512bw",   "avx512cd",
+        "avx512dq",   "avx512f",    "avx512vl", "avx512bf16",     "avx512fp16", "avx512bitalg",
+        "avx512ifma", "avx512vbmi", "gfni",     "avxvnni",        "avx512vnni", "avx512vbmi2",
+        "amx-tile",   "amx-bf16",   "64bit",    "avx512vpopcntdq"})
+    EXPECT_NE(cpuFeature(name), CpuFeature::Unknown) << name;
+}

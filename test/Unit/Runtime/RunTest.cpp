@@ -7,6 +7,10 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
 using namespace graft::test;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -244,6 +248,40 @@ TEST_F(RunTest, RefusesBadOutputs) {
   wanted.output_count = 1;
   outputs[0].type = GRAFT_I64;
   EXPECT_EQ(runError(library, wanted), "output 'y': expected the type f32, found i64");
+}
+
+// Counts what C++ code allocates.
+static std::atomic<int64_t> allocationCount{0};
+void *operator new(size_t bytes) {
+  ++allocationCount;
+  if (void *memory = std::malloc(bytes ? bytes : 1))
+    return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void *memory) noexcept { std::free(memory); }
+void operator delete(void *memory, size_t) noexcept { std::free(memory); }
+
+TEST_F(RunTest, AllocatesNothingInTheSteadyState) {
+  float y[2], trunk[6], a[2];
+  graft_buffer outputs[3] = {GRAFT_BUFFER_INIT, GRAFT_BUFFER_INIT, GRAFT_BUFFER_INIT};
+  const char *names[] = {"base.y", "base.trunk", "a.y"};
+  float *memory[] = {y, trunk, a};
+  for (int i = 0; i < 3; ++i) {
+    outputs[i].name = names[i];
+    outputs[i].data = memory[i];
+    outputs[i].bytes = i == 1 ? sizeof(trunk) : sizeof(y);
+  }
+  request.tasks = {"base", "a"};
+  graft_request wanted = request.get();
+  wanted.outputs = outputs;
+  wanted.output_count = 3;
+  for (int i = 0; i < 3; ++i)
+    ASSERT_EQ(graft_run(library.get(), &wanted, nullptr, nullptr), GRAFT_OK);
+  int64_t before = allocationCount;
+  for (int i = 0; i < 10; ++i)
+    ASSERT_EQ(graft_run(library.get(), &wanted, nullptr, nullptr), GRAFT_OK);
+  EXPECT_EQ(allocationCount, before);
+  EXPECT_EQ(a[1], 33);
 }
 
 // A sanitizer's allocator ends the process when it is asked for more than there is, unless told.
