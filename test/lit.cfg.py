@@ -22,6 +22,7 @@ for name in ("HOME", "GRAFT_CACHE"):  # where the consumer of the installed pack
 # Debian's LLVM has assertions off: without -verify-each, invalid IR passes silently.
 config.substitutions.append(("%graft-opt", "graft-opt -verify-each -verify-roundtrip"))
 config.substitutions.append(("%llvm_lib_dir", os.path.join(config.llvm_tools_dir, "..", "lib")))
+config.substitutions.append(("%llvm_tools_dir", config.llvm_tools_dir))
 config.substitutions.append(("%src", config.graft_src_dir))
 config.substitutions.append(("%build", config.graft_build_dir))
 config.substitutions.append(("%llvm-include", config.llvm_include_dir))

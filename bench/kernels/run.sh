@@ -12,3 +12,6 @@ for shape in ${SHAPES:-384,384 1536,384 384,1536 2048,512}; do
   clang++-22 -std=c++17 -O2 -DN=$n -DK=$k -DP=$p bench/kernels/matmul.cpp $dir/matmul.o -o $dir/matmul
   ${PIN:-taskset -c 1} $dir/matmul
 done
+sh bench/kernels/lower.sh bench/kernels/rows.mlir $dir/rows.o
+clang++-22 -std=c++17 -O2 bench/kernels/rows.cpp $dir/rows.o -o $dir/rows
+${PIN:-taskset -c 1} $dir/rows

@@ -132,6 +132,10 @@ struct ConvertDispatchToKernels
   static std::optional<KernelCall> prepare(Operation *op, KernelBuilder &b) {
     return TypeSwitch<Operation *, std::optional<KernelCall>>(op)
         .Case([&](MatmulOp op) { return prepareMatmul(op, b); })
+        .Case([&](BatchMatmulOp op) { return prepareBatchMatmul(op, b); })
+        .Case([&](AttentionOp op) { return prepareAttention(op, b); })
+        .Case([&](LayerNormOp op) { return prepareLayerNorm(op, b); })
+        .Case([&](SoftmaxOp op) { return prepareSoftmax(op, b); })
         .Default([](Operation *) { return std::nullopt; });
   }
 
@@ -141,12 +145,26 @@ struct ConvertDispatchToKernels
       if (known.type == type && isSame(known.op, op))
         return known.kernel;
     OpBuilder builder(op->getContext());
+    func::FuncOp task;
+    if (call.buildTask) {
+      SmallVector<Type> types(type.getInputs());
+      types.push_back(builder.getIndexType());
+      task = func::FuncOp::create(builder, op->getLoc(), "graft_kernel." + call.name + ".task",
+                                  builder.getFunctionType(types, {}));
+      task.setPrivate();
+      symbols.insert(task);
+      builder.setInsertionPointToStart(task.addEntryBlock());
+      KernelBuilder b(op->getLoc(), builder, target());
+      call.buildTask(b, task.getArguments());
+      func::ReturnOp::create(b);
+      builder.clearInsertionPoint();
+    }
     auto kernel = func::FuncOp::create(builder, op->getLoc(), "graft_kernel." + call.name, type);
     kernel.setPrivate();
     symbols.insert(kernel);
     builder.setInsertionPointToStart(kernel.addEntryBlock());
     KernelBuilder b(op->getLoc(), builder, target());
-    call.build(b, kernel.getArguments());
+    call.build(b, kernel.getArguments(), task);
     func::ReturnOp::create(b);
     kernels.push_back({op, type, kernel});
     return kernel;

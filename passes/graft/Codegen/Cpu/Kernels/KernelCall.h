@@ -11,6 +11,8 @@
 #include "graft/Codegen/Cpu/Kernels/KernelBuilder.h"
 #include "graft/Dispatch/Dispatch.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 #include <functional>
 #include <optional>
 
@@ -22,7 +24,10 @@ struct KernelCall {
   std::string name;
   llvm::SmallVector<mlir::Value> operands;
   /// Writes the body; the arguments are those of the function.
-  std::function<void(KernelBuilder &, mlir::ValueRange)> build;
+  std::function<void(KernelBuilder &, mlir::ValueRange, mlir::func::FuncOp task)> build;
+  /// If set, the body of a second function, which takes an index beside the same arguments: the
+  /// part of the work that needs scratch memory on the stack, and so must not be a loop's body.
+  std::function<void(KernelBuilder &, mlir::ValueRange)> buildTask;
 };
 
 /// Each returns nothing, and changes nothing, if the op has no kernel: it is left to plain loops.

@@ -8,7 +8,10 @@
 #ifndef GRAFT_CODEGEN_CPU_KERNELS_KERNELPASSES_H
 #define GRAFT_CODEGEN_CPU_KERNELS_KERNELPASSES_H
 
+#include "graft/Dispatch/Dispatch.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 

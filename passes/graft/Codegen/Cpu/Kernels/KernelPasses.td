@@ -10,6 +10,29 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FuseEpiloguesPass : Pass<"graft-fuse-epilogues", "::mlir::func::FuncOp"> {
+  let summary = "Fuse elementwise work with itself and into the matmuls before it";
+  let description = [{
+    1. The sum of two plain `dispatch.matmul`s with no other reader becomes one of two pairs: an unfolded LoRA costs no pass over memory.
+    2. Elementwise `linalg.generic`s fuse where no element is computed twice.
+    3. An elementwise `linalg.generic` moves into the epilogue of the `dispatch.matmul` that it alone reads; its other operands (a bias, a
+       residual, scalars) become extras. An operand that is broadcast otherwise prevents it.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::graft::dispatch::DispatchDialect"];
+}
+
+def PackWeightsPass : Pass<"graft-pack-weights", "::mlir::func::FuncOp"> {
+  let summary = "Give weight arguments the layout that kernels want";
+  let description = [{
+    A static f32 argument with `modular.slot` that is a weight of `dispatch.matmul` gets the type `[ceil(N/P)][K][P]` and the attribute
+    `dispatch.packing = {layout = "panels", source, n, k, panel, transposed}`, which tells the writer of the artifact how to rearrange the weight of slot
+    `source`: element `(k, n)` of `(K, N)`, or `(n, k)` of `(N, K)` if transposed, goes to `[n / P][k][n % P]`; what is past N is zero. P is two vectors, or
+    one if N is no more than that. A weight that is also used otherwise keeps its slot, and the packed form gets a new one.
+  }];
+  let options = [Option<"lanes", "lanes", "unsigned", "16", "Floats in a vector register">];
+  let dependentDialects = ["::graft::dispatch::DispatchDialect"];
+}
+
 def ConvertDispatchToLoopsPass : Pass<"convert-dispatch-to-loops", "::mlir::func::FuncOp"> {
   let summary = "Lower dispatch ops on memrefs to plain scalar loops";
   let description = [{

@@ -203,7 +203,7 @@ std::optional<KernelCall> graft::prepareMatmul(MatmulOp op, KernelBuilder &b) {
       call.operands.push_back(type ? withDynamicOffset(b, extra) : extra);
   }
   call.operands.push_back(viewAsRows(b, op.getInit()));
-  call.build = [op](KernelBuilder &b, ValueRange arguments) mutable {
+  call.build = [op](KernelBuilder &b, ValueRange arguments, func::FuncOp) mutable {
     MatmulKernel(b, op, arguments).build();
   };
   return call;

@@ -1,0 +1,200 @@
+//===- FuseEpilogues.cpp - Elementwise work moves into matmuls ---*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Dispatch/Dispatch.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+namespace graft {
+#define GEN_PASS_DEF_FUSEEPILOGUESPASS
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h.inc"
+} // namespace graft
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::dispatch;
+
+/// True if `op` is elementwise over its one result: no reduction, no permuted result, no read of
+/// the init.
+static bool isElementwise(linalg::GenericOp op) {
+  return op.hasPureTensorSemantics() && op.getNumDpsInits() == 1 &&
+         op.getNumLoops() == op.getNumParallelLoops() &&
+         op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity() &&
+         op.getRegionOutputArgs()[0].use_empty() && op.getBody()->getOps<linalg::IndexOp>().empty();
+}
+
+/// The values from outside that the body uses are constants.
+static bool capturesConstants(linalg::GenericOp op) {
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(op.getRegion(), captured);
+  return llvm::all_of(captured, [](Value value) { return matchPattern(value, m_Constant()); });
+}
+
+/// The matmul behind an operand that is read elementwise and by nothing else.
+static MatmulOp matmulBehind(linalg::GenericOp op, OpOperand &operand) {
+  auto matmul = operand.get().getDefiningOp<MatmulOp>();
+  if (!matmul || !matmul->hasOneUse() || !op.getMatchingIndexingMap(&operand).isIdentity())
+    return {};
+  return matmul;
+}
+
+namespace {
+/// dispatch.matmul(x, w) + dispatch.matmul(z, b)  →  dispatch.matmul(x, z; w, b)
+struct MergeAddedMatmuls : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    if (!isElementwise(op) || op.getNumDpsInputs() != 2)
+      return failure();
+    auto operations = op.getBody()->without_terminator();
+    auto add = llvm::hasSingleElement(operations) ? dyn_cast<arith::AddFOp>(*operations.begin())
+                                                  : arith::AddFOp();
+    auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
+    BlockArgument a = op.getBody()->getArgument(0), b = op.getBody()->getArgument(1);
+    if (!add || yield.getOperand(0) != add.getResult() ||
+        !((add.getLhs() == a && add.getRhs() == b) || (add.getLhs() == b && add.getRhs() == a)))
+      return failure();
+    MatmulOp first = matmulBehind(op, *op.getDpsInputOperand(0));
+    MatmulOp second = matmulBehind(op, *op.getDpsInputOperand(1));
+    if (!first || !second || !first.getEpilogue().empty() || !second.getEpilogue().empty() ||
+        first.getInitType() != second.getInitType())
+      return failure();
+    // The longer sum comes first: the other is the low-rank branch.
+    if (first.getReductionSize(0) < second.getReductionSize(0))
+      std::swap(first, second);
+    SmallVector<Value> inputs(first.getInputs()), weights(first.getWeights());
+    llvm::append_range(inputs, second.getInputs());
+    llvm::append_range(weights, second.getWeights());
+    SmallVector<bool> transposed;
+    for (MatmulOp matmul : {first, second})
+      for (unsigned i = 0; i < matmul.getInputs().size(); ++i)
+        transposed.push_back(matmul.isTransposed(i));
+    Location loc = rewriter.getFusedLoc({first.getLoc(), second.getLoc(), op.getLoc()});
+    auto merged = MatmulOp::create(rewriter, loc, inputs, weights, ValueRange(),
+                                   op.getDpsInits()[0], transposed);
+    rewriter.replaceOp(op, merged);
+    return success();
+  }
+};
+
+/// elementwise(dispatch.matmul(…), …)  →  dispatch.matmul(…) with an epilogue
+struct FuseConsumer : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    if (!isElementwise(op) || !capturesConstants(op))
+      return failure();
+    auto outType = cast<RankedTensorType>(op->getResult(0).getType());
+    OpOperand *place = nullptr;
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      MatmulOp matmul = matmulBehind(op, *operand);
+      // The shapes agree but for what one of the two knows statically.
+      if (matmul && matmul.getInitType().getElementType() == outType.getElementType() &&
+          matmul.getInitType().getRank() == outType.getRank() &&
+          (!place || isLonger(matmul, place->get().getDefiningOp<MatmulOp>())))
+        place = operand;
+    }
+    if (!place)
+      return failure();
+    auto matmul = place->get().getDefiningOp<MatmulOp>();
+    if (matmul.getInitType().getShape().back() != outType.getShape().back())
+      return failure();
+    unsigned rank = outType.getRank();
+    AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
+    AffineMap last = AffineMap::get(rank, 0, rewriter.getAffineDimExpr(rank - 1));
+    SmallVector<Value> extras(matmul.getExtras());
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      if (operand == place)
+        continue;
+      AffineMap map = op.getMatchingIndexingMap(operand);
+      bool fits = map.getNumResults() == 0 || map == last || map == identity;
+      if (!fits)
+        return rewriter.notifyMatchFailure(op, "an operand is neither elementwise nor a vector");
+      extras.push_back(operand->get());
+    }
+    SmallVector<bool> transposed;
+    for (unsigned i = 0; i < matmul.getInputs().size(); ++i)
+      transposed.push_back(matmul.isTransposed(i));
+
+    unsigned oldExtras = matmul.getExtras().size();
+    Location loc = rewriter.getFusedLoc({matmul.getLoc(), op.getLoc()});
+    auto body = [&](OpBuilder &b, Location, ValueRange arguments) {
+      Value sum = arguments[0];
+      if (!matmul.getEpilogue().empty())
+        sum = inlineBlock(b, matmul.getEpilogue().front(), arguments.take_front(oldExtras + 1));
+      SmallVector<Value> values;
+      size_t next = oldExtras + 1;
+      for (OpOperand *operand : op.getDpsInputOperands())
+        values.push_back(operand == place ? sum : arguments[next++]);
+      values.push_back(Value()); // the init, which is never read
+      return inlineBlock(b, *op.getBody(), values);
+    };
+    auto fused = MatmulOp::create(rewriter, loc, matmul.getInputs(), matmul.getWeights(), extras,
+                                  op.getDpsInits()[0], transposed, body);
+    rewriter.replaceOp(op, fused);
+    return success();
+  }
+
+private:
+  static bool isLonger(MatmulOp a, MatmulOp b) {
+    return a.getReductionSize(0) > b.getReductionSize(0);
+  }
+
+  /// Clones the block and the constants that it uses; returns what it yields.
+  static Value inlineBlock(OpBuilder &b, Block &block, ValueRange arguments) {
+    IRMapping mapping;
+    for (auto [from, to] : llvm::zip(block.getArguments(), arguments))
+      if (to)
+        mapping.map(from, to);
+    auto import = [&](Value value) {
+      if (!mapping.contains(value) && value.getParentBlock() != &block)
+        mapping.map(
+            value,
+            b.clone(*value.getDefiningOp())->getResult(cast<OpResult>(value).getResultNumber()));
+    };
+    for (Operation &op : block.without_terminator()) {
+      llvm::for_each(op.getOperands(), import);
+      b.clone(op, mapping);
+    }
+    Value result = block.getTerminator()->getOperand(0);
+    import(result);
+    return mapping.lookup(result);
+  }
+};
+
+struct FuseEpilogues : graft::impl::FuseEpiloguesPassBase<FuseEpilogues> {
+  void runOnOperation() override {
+    RewritePatternSet merge(&getContext());
+    merge.add<MergeAddedMatmuls>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(merge))))
+      return signalPassFailure();
+
+    RewritePatternSet elementwise(&getContext());
+    linalg::populateElementwiseOpsFusionPatterns(elementwise, [](OpOperand *operand) {
+      Operation *producer = operand->get().getDefiningOp();
+      auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
+      // Nothing is computed twice: the producer has no other reader, and each of its elements is
+      // read once.
+      return consumer && producer->hasOneUse() &&
+             consumer.getMatchingIndexingMap(operand).isPermutation();
+    });
+    if (failed(applyPatternsGreedily(getOperation(), std::move(elementwise))))
+      return signalPassFailure();
+
+    RewritePatternSet fuse(&getContext());
+    fuse.add<FuseConsumer>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(fuse))))
+      return signalPassFailure();
+  }
+};
+} // namespace
