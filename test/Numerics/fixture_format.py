@@ -3,11 +3,21 @@
 """Makes each case of a manifest a test of lit."""
 
 import json
+import mmap
 import os
 import subprocess
 
 import lit.formats
 import lit.Test
+
+
+def has_compiler(library):
+    """Whether the library is built with the driver in it."""
+    try:
+        with open(library, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data.find(b"graft_driver_main\0") >= 0
+    except OSError:
+        return False
 
 
 class ManifestFormat(lit.formats.TestFormat):
@@ -27,8 +37,8 @@ class ManifestFormat(lit.formats.TestFormat):
             return lit.Test.UNSUPPORTED, "needs numpy"
         runner = os.path.join(config.graft_src_dir, "test", "Numerics", "run_case.py")
         graft = os.path.join(config.graft_bin_dir, "graft")
-        if not os.path.exists(graft):
-            return lit.Test.UNSUPPORTED, "graft is not built"
+        if not has_compiler(os.path.join(config.graft_build_dir, "lib", "libGraft.so")):
+            return lit.Test.UNSUPPORTED, "the compiler is not built"
         command = [config.graft_python, runner, "--graft", graft, self.option, test.path_in_suite[-1], "-v"]
         done = subprocess.run(command, capture_output=True, text=True, env=config.environment)
         if done.returncode:
