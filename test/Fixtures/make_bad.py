@@ -335,6 +335,11 @@ def damaged_configs():
     bad_adapter("config-alpha-pattern", ["alpha_pattern"], alpha_pattern={"gate": "x"})
     bad_adapter("config-pattern-regex", [("rank_pattern", "alpha_pattern", "(((")], alpha_pattern={"(((": 3})
     bad_adapter("config-flag-a-word", ["use_dora"], use_dora="perhaps")
+    # what changes the meaning of the tensors, and must not be passed over
+    for key, value in (("init_lora_weights", "pissa"), ("init_lora_weights", "olora"), ("target_parameters", ["gate.weight"]),
+                       ("kasa_config", {"beta": 1e-4}), ("layer_replication", [[0, 1]])):
+        name = value if isinstance(value, str) else key.replace("_", "-")
+        bad_adapter("config-" + name, [key], exit_code=2, **{key: value})
     bad_adapter("weights-none", ["adapter_model.safetensors"], False)
     case("adapter-no-folder", ["nowhere"], adapters=["a=bad/adapters/nowhere"])
     case("adapter-a-file", ["outside.bin"], adapters=["a=bad/outside.bin"])
