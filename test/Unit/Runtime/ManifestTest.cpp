@@ -167,7 +167,8 @@ TEST(ManifestTest, ChecksTheWeightsFile) {
 }
 
 TEST(ManifestTest, NamesEachMissingKey) {
-  for (const auto &[key, value] : good().items()) {
+  const Json whole = good();
+  for (const auto &[key, value] : whole.items()) {
     if (key == "backbone" || key == "rows")
       continue;
     Json document = good();
