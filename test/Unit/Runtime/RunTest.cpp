@@ -287,3 +287,5 @@ TEST_F(RunTest, AllocatesNothingInTheSteadyState) {
 // A sanitizer's allocator ends the process when it is asked for more than there is, unless told.
 extern "C" const char *__asan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char *__tsan_default_options() { return "allocator_may_return_null=1"; }
+// libomp does not give back the teams of threads that end.
+extern "C" const char *__lsan_default_suppressions() { return "leak:libomp.so\n"; }
