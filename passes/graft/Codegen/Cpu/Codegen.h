@@ -36,12 +36,16 @@ struct StageCode {
   std::string name;
   /// First and last operation that each arena buffer lives through.
   std::vector<std::pair<int64_t, int64_t>> buffers;
-  /// By slot: the form in which the code wants a weight.
+  /// By slot: the weight and the form in which the code wants it.
   struct Parameter {
+    /// Null if the code has no such slot: any weight will do.
     mlir::RankedTensorType type;
     /// How the weight's bytes are rearranged (`dispatch.packing`), or null if they stay as they
     /// are.
     mlir::Attribute packing;
+    /// Which of the slots before code generation the weight is from: packing adds slots behind
+    /// them.
+    unsigned source = 0;
   };
   std::vector<Parameter> parameters;
 };

@@ -1,0 +1,161 @@
+//===- CodegenPipeline.cpp - The order of code generation --------*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Codegen/Cpu/Codegen.h"
+#include "graft/Codegen/Cpu/CodegenPasses.h"
+#include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Codegen/Cpu/StageFunction.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
+#include "mlir/Dialect/Affine/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace graft;
+
+/// What is better done while values are tensors.
+static void addFusion(OpPassManager &pm, const CodegenOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  PackWeightsPassOptions packing;
+  packing.lanes = options.target.floatLanes();
+  pm.addNestedPass<func::FuncOp>(createPackWeightsPass(packing));
+}
+
+/// Tensors become memrefs: the caller's, or views into the arena.
+static void addBufferization(OpPassManager &pm, const CodegenOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createResolveDimsPass());
+  pm.addNestedPass<func::FuncOp>(createStageDestinationsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  bufferize.unknownTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  // Copies of a buffer to itself go away here.
+  pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(memref::createResolveShapedTypeResultDimsPass());
+  pm.addNestedPass<func::FuncOp>(createResolveDimsPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
+  PlanArenaPassOptions arena;
+  arena.instrumented = options.instrumented;
+  pm.addPass(createPlanArenaPass(arena));
+}
+
+static void addKernels(OpPassManager &pm, const CodegenOptions &options) {
+  ConvertDispatchToKernelsPassOptions kernels;
+  kernels.lanes = options.target.floatLanes();
+  kernels.fma = options.target.has("fma");
+  pm.addPass(createConvertDispatchToKernelsPass(kernels));
+  pm.addNestedPass<func::FuncOp>(createConvertDispatchToLoopsPass());
+  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+}
+
+static void addHost(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createOutlineParallelPass());
+  pm.addPass(createLowerHostCallsPass());
+  pm.addPass(createStageEntriesPass());
+}
+
+static void addLLVM(OpPassManager &pm) {
+  pm.addPass(createExpandMathPass());
+  pm.addNestedPass<func::FuncOp>(
+      createConvertVectorToSCFPass(VectorTransferToSCFOptions().enableFullUnroll()));
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expand));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createLowerForksPass());
+}
+
+void graft::addCpuCodegenPasses(OpPassManager &pm, const CodegenOptions &options) {
+  addFusion(pm, options);
+  addBufferization(pm, options);
+  addKernels(pm, options);
+  addHost(pm);
+  addLLVM(pm);
+}
+
+LogicalResult graft::lowerToLLVM(ModuleOp module, const CodegenOptions &options,
+                                 std::vector<StageCode> &stages) {
+  PassManager pm(module.getContext(), ModuleOp::getOperationName());
+  addCpuCodegenPasses(pm, options);
+  if (failed(pm.run(module)))
+    return failure();
+  for (auto run : module.getOps<LLVM::LLVMFuncOp>()) {
+    StringRef name = run.getName();
+    if (!name.consume_front("graft_run."))
+      continue;
+    StageCode code;
+    code.name = name.str();
+    auto buffers = run->getAttrOfType<DenseI64ArrayAttr>(kBuffersAttr);
+    for (int64_t i = 0; i + 1 < buffers.size(); i += 2)
+      code.buffers.push_back({buffers[i], buffers[i + 1]});
+    for (Attribute parameter : run->getAttrOfType<ArrayAttr>(kParametersAttr)) {
+      StageCode::Parameter &slot = code.parameters.emplace_back();
+      if (auto fields = dyn_cast<DictionaryAttr>(parameter)) {
+        slot.type = cast<RankedTensorType>(fields.getAs<TypeAttr>("type").getValue());
+        slot.packing = fields.get("packing");
+        slot.source = fields.getAs<IntegerAttr>("source").getInt();
+      }
+    }
+    stages.push_back(std::move(code));
+  }
+  return success();
+}
+
+namespace {
+struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
+  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("native, generic or avx512"),
+                          llvm::cl::init("native")};
+  Option<bool> instrumented{*this, "instrumented", llvm::cl::desc("One allocation a buffer"),
+                            llvm::cl::init(false)};
+
+  CodegenOptions get() const {
+    CodegenOptions options;
+    if (!CpuTarget::parse(cpu, options.target))
+      llvm::report_fatal_error("unknown cpu");
+    options.instrumented = instrumented;
+    return options;
+  }
+};
+} // namespace
+
+void graft::registerCpuCodegenPipelines() {
+  using Options = PipelineOptions;
+  auto add = [](StringRef name, StringRef doc, auto build) {
+    PassPipelineRegistration<Options>(
+        name, doc,
+        [build](OpPassManager &pm, const Options &options) { build(pm, options.get()); });
+  };
+  add("graft-cpu-codegen", "From stage functions on tensors to the LLVM dialect",
+      addCpuCodegenPasses);
+  add("graft-cpu-bufferize", "From stage functions on tensors to memrefs in the arena",
+      addBufferization);
+}
