@@ -60,6 +60,8 @@ struct ArtifactSpec {
   std::vector<Task> tasks;
   llvm::json::Object rows;
   llvm::json::Array modules;
+  /// The objects call AddressSanitizer, which the process has to bring along.
+  bool instrumented = false;
 };
 
 /// The manifest's name of an element type, or "" if it has none.
