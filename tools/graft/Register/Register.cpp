@@ -7,6 +7,7 @@
 
 #include "graft/Register/Register.h"
 
+#include "graft/Codegen/Cpu/CodegenPasses.h"
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Modular/Modular.h"
@@ -26,4 +27,6 @@ void graft::registerEverything(mlir::DialectRegistry &registry) {
   registerDialects(registry);
   mlir::registerAllPasses();
   registerGraftKernelsPasses();
+  registerGraftCodegenPasses();
+  registerCpuCodegenPipelines();
 }
