@@ -53,7 +53,7 @@ class Export:
 
 
 BOUND = {  # what is tried on every default export of a model
-    "bert": ("bert/*", "bert-cls/lora", "bert-cls/dora", "bert-cls/tokens", "bert-cls/patterns"),
+    "bert": ("bert/*", "bert-cls/lora", "bert-cls/tokens", "bert-cls/patterns"),
     "bert-cls": ("bert-cls/*", "bert/encoder"),
     "distilbert": ("distilbert/*", "distilbert-cls/lora"),
     "distilbert-cls": ("distilbert-cls/*", "distilbert/encoder"),
