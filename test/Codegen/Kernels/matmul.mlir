@@ -5,7 +5,9 @@
 // CHECK-LABEL: func.func @shared
 func.func @shared(%x: memref<?x?x384xf32>, %w: memref<12x384x32xf32>, %b: memref<384xf32>, %y: memref<?x?x384xf32>,
                   %x1: memref<128x384xf32>, %y1: memref<128x384xf32>) {
+  // CHECK: scf.parallel
   // CHECK: call @graft_kernel.matmul_384x384(
+  // CHECK: } {dispatch.cost = 30000 : i64}
   dispatch.matmul ins(%x : memref<?x?x384xf32>) weights(%w : memref<12x384x32xf32>) extras(%b : memref<384xf32>) outs(%y : memref<?x?x384xf32>) epilogue {
   ^bb0(%s: f32, %n: f32):
     %0 = arith.addf %s, %n : f32
@@ -47,7 +49,7 @@ func.func @left_alone(%x: memref<?x384xf32>, %w: memref<384x384xf32>, %y: memref
 }
 
 // CHECK: func.func private @graft_kernel.matmul_384x384(%{{.*}}: memref<?x384xf32, strided<[384, 1], offset: ?>>
-// CHECK: scf.parallel
+// CHECK-SAME: %{{.*}}: index, %{{.*}}: index)
 // CHECK: scf.index_switch
 // CHECK: case 14
 // CHECK-COUNT-112: vector.fma

@@ -61,19 +61,14 @@ struct AttentionKernel {
     blocks = b.ceilDiv(rows, b.index(kQueryBlock));
   }
 
-  void build(func::FuncOp task, ValueRange arguments) {
+  KernelCall::Work plan() {
     readSizes();
-    Value total = b.mul(b.mul(sizeOf(q, op.getQLayout(), 'b'), heads), blocks);
     Value share = b.ceilDiv(rows, b.max(blocks, b.index(1)));
-    Value cost = b.add(b.div(b.mul(b.mul(share, keys), b.index(depth + columns)), b.index(40)), 1);
-    parallelShares(b, total, cost, [&](Value i) {
-      Values operands(arguments);
-      operands.push_back(i);
-      func::CallOp::create(b, task, operands);
-    });
+    return {b.mul(b.mul(sizeOf(q, op.getQLayout(), 'b'), heads), blocks),
+            b.add(b.div(b.mul(b.mul(share, keys), b.index(depth + columns)), b.index(40)), 1)};
   }
 
-  void buildTask(Value task) {
+  void build(Value task) {
     readSizes();
     int64_t lanes = b.target.lanes, width = b.target.panel();
     Value block = b.rem(task, blocks), plane = b.div(task, blocks);
@@ -309,11 +304,11 @@ std::optional<KernelCall> graft::prepareAttention(AttentionOp op, KernelBuilder 
   call.name = "attention_" + std::to_string(depth);
   for (Value operand : op->getOperands())
     call.operands.push_back(withDynamicOffset(b, operand));
-  call.build = [op](KernelBuilder &b, ValueRange arguments, func::FuncOp task) mutable {
-    AttentionKernel(b, op, arguments).build(task, arguments);
+  call.plan = [op](KernelBuilder &b, ValueRange operands) {
+    return AttentionKernel(b, op, operands).plan();
   };
-  call.buildTask = [op](KernelBuilder &b, ValueRange arguments) mutable {
-    AttentionKernel(b, op, arguments.drop_back()).buildTask(arguments.back());
+  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
+    AttentionKernel(b, op, arguments).build(task);
   };
   return call;
 }

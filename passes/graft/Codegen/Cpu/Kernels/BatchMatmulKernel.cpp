@@ -35,21 +35,16 @@ struct BatchMatmulKernel {
     blocks = b.ceilDiv(m, b.index(kRowBlock));
   }
 
-  void build(func::FuncOp task, ValueRange arguments) {
+  KernelCall::Work plan() {
     readSizes();
     Value total = b.mul(panels, blocks);
     for (int64_t d = 0; d + 2 < rank; ++d)
       total = b.mul(total, b.dim(out, d));
     Value rows = b.add(b.ceilDiv(m, b.max(blocks, b.index(1))), 10);
-    Value cost = b.add(b.div(b.mul(b.mul(rows, k), b.index(b.target.panel())), b.index(50)), 1);
-    parallelShares(b, total, cost, [&](Value i) {
-      Values operands(arguments);
-      operands.push_back(i);
-      func::CallOp::create(b, task, operands);
-    });
+    return {total, b.add(b.div(b.mul(b.mul(rows, k), b.index(b.target.panel())), b.index(50)), 1)};
   }
 
-  void buildTask(Value task) {
+  void build(Value task) {
     readSizes();
     int64_t lanes = b.target.lanes, width = b.target.panel(), tile = b.target.tileRows();
     Value column = b.mul(b.rem(task, panels), b.index(width)), rest = b.div(task, panels);
@@ -141,11 +136,11 @@ std::optional<KernelCall> graft::prepareBatchMatmul(BatchMatmulOp op, KernelBuil
   call.name = "batch_matmul";
   for (Value operand : op->getOperands())
     call.operands.push_back(withDynamicOffset(b, operand));
-  call.build = [op](KernelBuilder &b, ValueRange arguments, func::FuncOp task) mutable {
-    BatchMatmulKernel(b, op, arguments).build(task, arguments);
+  call.plan = [op](KernelBuilder &b, ValueRange operands) {
+    return BatchMatmulKernel(b, op, operands).plan();
   };
-  call.buildTask = [op](KernelBuilder &b, ValueRange arguments) mutable {
-    BatchMatmulKernel(b, op, arguments.drop_back()).buildTask(arguments.back());
+  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
+    BatchMatmulKernel(b, op, arguments).build(task);
   };
   return call;
 }

@@ -75,13 +75,19 @@ Value graft::viewAsRows(KernelBuilder &b, Value memref) {
   return general == type ? memref : Value(memref::CastOp::create(b, general, memref));
 }
 
-void graft::parallelShares(KernelBuilder &b, Value total, Value cost,
-                           function_ref<void(Value)> body) {
-  Value work = b.ceilDiv(b.mul(total, cost), b.index(10000));
-  Value shares = b.min(total, work);
-  b.parallel(shares, [&](Value share) {
-    b.loop(b.share(share, shares, total), b.share(b.add(share, 1), shares, total), 1, body);
+/// Calls the kernel for shares of its tasks, in parallel, each of about 10 µs or more.
+static void callInShares(KernelBuilder &b, const KernelCall &call, func::FuncOp kernel) {
+  KernelCall::Work work = call.plan(b, call.operands);
+  Value enough = b.ceilDiv(b.mul(work.tasks, work.cost), b.index(10000));
+  Value shares = b.min(work.tasks, enough);
+  scf::ParallelOp loop = b.parallel(shares, [&](Value share) {
+    SmallVector<Value> operands(call.operands);
+    operands.push_back(b.share(share, shares, work.tasks));
+    operands.push_back(b.share(b.add(share, 1), shares, work.tasks));
+    func::CallOp::create(b, kernel, operands);
   });
+  // What a share takes, in cycles: the call hides it.
+  loop->setAttr("dispatch.cost", b.getI64IntegerAttr(30000));
 }
 
 namespace {
@@ -115,7 +121,7 @@ struct ConvertDispatchToKernels
       std::optional<KernelCall> call = prepare(op, b);
       if (!call)
         continue;
-      func::CallOp::create(b, kernelFor(op, *call, symbols), call->operands);
+      callInShares(b, *call, kernelFor(op, *call, symbols));
       done.push_back(op);
     }
     for (Operation *op : done)
@@ -140,31 +146,21 @@ struct ConvertDispatchToKernels
   }
 
   func::FuncOp kernelFor(Operation *op, KernelCall &call, SymbolTable &symbols) {
-    auto type = FunctionType::get(op->getContext(), TypeRange(ValueRange(call.operands)), {});
+    OpBuilder builder(op->getContext());
+    SmallVector<Type> types(TypeRange(ValueRange(call.operands)));
+    types.append(2, builder.getIndexType());
+    auto type = builder.getFunctionType(types, {});
     for (Known &known : kernels)
       if (known.type == type && isSame(known.op, op))
         return known.kernel;
-    OpBuilder builder(op->getContext());
-    func::FuncOp task;
-    if (call.buildTask) {
-      SmallVector<Type> types(type.getInputs());
-      types.push_back(builder.getIndexType());
-      task = func::FuncOp::create(builder, op->getLoc(), "graft_kernel." + call.name + ".task",
-                                  builder.getFunctionType(types, {}));
-      task.setPrivate();
-      symbols.insert(task);
-      builder.setInsertionPointToStart(task.addEntryBlock());
-      KernelBuilder b(op->getLoc(), builder, target());
-      call.buildTask(b, task.getArguments());
-      func::ReturnOp::create(b);
-      builder.clearInsertionPoint();
-    }
     auto kernel = func::FuncOp::create(builder, op->getLoc(), "graft_kernel." + call.name, type);
     kernel.setPrivate();
     symbols.insert(kernel);
     builder.setInsertionPointToStart(kernel.addEntryBlock());
     KernelBuilder b(op->getLoc(), builder, target());
-    call.build(b, kernel.getArguments(), task);
+    ValueRange arguments = kernel.getArguments();
+    b.loop(arguments.drop_back().back(), arguments.back(), 1,
+           [&](Value task) { call.build(b, arguments.drop_back(2), task); });
     func::ReturnOp::create(b);
     kernels.push_back({op, type, kernel});
     return kernel;

@@ -9,6 +9,8 @@
 
 #include "graft/Codegen/Cpu/Kernels/VectorMath.h"
 
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
 using namespace mlir;
 using namespace graft;
 
@@ -27,6 +29,9 @@ void KernelBuilder::storeVector(Value value, Value memref, ValueRange at, Value 
 }
 
 Value KernelBuilder::scratch(ArrayRef<int64_t> shape) {
+  OpBuilder::InsertionGuard guard(*this);
+  auto function = getInsertionBlock()->getParentOp()->getParentOfType<FunctionOpInterface>();
+  setInsertionPointToStart(&function.getFunctionBody().front());
   return memref::AllocaOp::create(*this, MemRefType::get(shape, getF32Type()),
                                   getI64IntegerAttr(64));
 }
@@ -51,12 +56,13 @@ void KernelBuilder::loop(Value from, Value to, int64_t step, function_ref<void(V
   });
 }
 
-void KernelBuilder::parallel(Value count, function_ref<void(Value)> body) {
+scf::ParallelOp KernelBuilder::parallel(Value count, function_ref<void(Value)> body) {
   auto op =
       scf::ParallelOp::create(*this, ValueRange{index(0)}, ValueRange{count}, ValueRange{index(1)});
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToStart(op.getBody());
   body(op.getInductionVars().front());
+  return op;
 }
 
 void KernelBuilder::ifThenElse(Value condition, function_ref<void()> then,

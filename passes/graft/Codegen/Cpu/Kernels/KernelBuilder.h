@@ -106,7 +106,8 @@ public:
   void storeVector(Value value, Value memref, ValueRange at, Value mask = {});
   /// Lanes below `count`.
   Value lanesBelow(Value count) { return mlir::vector::CreateMaskOp::create(*this, mask(), count); }
-  /// Scratch memory on the stack, aligned to a cache line.
+  /// Scratch memory on the stack, aligned to a cache line: once in the function, also if this is in
+  /// a loop.
   Value scratch(llvm::ArrayRef<int64_t> shape);
 
   // Control.
@@ -114,7 +115,7 @@ public:
   Values loop(Value from, Value to, int64_t step, ValueRange inits,
               llvm::function_ref<Values(Value, ValueRange)> body);
   void loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body);
-  void parallel(Value count, llvm::function_ref<void(Value)> body);
+  mlir::scf::ParallelOp parallel(Value count, llvm::function_ref<void(Value)> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,
                   llvm::function_ref<void()> otherwise = nullptr);
   /// Runs `body(n)` for the one n in 1…most that `value` has at run time.

@@ -11,23 +11,26 @@
 #include "graft/Codegen/Cpu/Kernels/KernelBuilder.h"
 #include "graft/Dispatch/Dispatch.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-
 #include <functional>
 #include <optional>
 
 namespace graft {
 
-/// What an op's kernel is called with, and how to write the kernel. Two ops of the same kind,
-/// attributes, operand types and region share a kernel.
+/// An op as tasks that a kernel does: how many there are, and how to write the kernel. Two ops of
+/// the same kind, attributes, operand types and region share a kernel.
 struct KernelCall {
+  using Values = llvm::SmallVector<mlir::Value>;
+  struct Work {
+    /// The number of tasks, and what each of them costs, in ns.
+    mlir::Value tasks, cost;
+  };
+
   std::string name;
-  llvm::SmallVector<mlir::Value> operands;
-  /// Writes the body; the arguments are those of the function.
-  std::function<void(KernelBuilder &, mlir::ValueRange, mlir::func::FuncOp task)> build;
-  /// If set, the body of a second function, which takes an index beside the same arguments: the
-  /// part of the work that needs scratch memory on the stack, and so must not be a loop's body.
-  std::function<void(KernelBuilder &, mlir::ValueRange)> buildTask;
+  Values operands;
+  /// Computes the work from the operands, where the kernel is called.
+  std::function<Work(KernelBuilder &, mlir::ValueRange operands)> plan;
+  /// Writes one task: the body of the kernel's loop. Scratch memory belongs to the kernel.
+  std::function<void(KernelBuilder &, mlir::ValueRange arguments, mlir::Value task)> build;
 };
 
 /// Each returns nothing, and changes nothing, if the op has no kernel: it is left to plain loops.
@@ -47,11 +50,6 @@ mlir::Value viewAsRows(KernelBuilder &b, mlir::Value memref);
 
 /// The memref with a dynamic offset.
 mlir::Value withDynamicOffset(KernelBuilder &b, mlir::Value memref);
-
-/// A loop over [0, total) in parallel shares, each of about 10 µs or more. `cost` is that of one
-/// iteration, in ns.
-void parallelShares(KernelBuilder &b, mlir::Value total, mlir::Value cost,
-                    llvm::function_ref<void(mlir::Value)> body);
 
 } // namespace graft
 

@@ -45,33 +45,36 @@ struct MatmulKernel {
       depth += cast<MemRefType>(w.getType()).getDimSize(1);
   }
 
-  void build() {
-    int64_t tile = b.target.tileRows();
-    int64_t most =
-        std::clamp<int64_t>(kBlockFloats / std::max<int64_t>(depth, 1) / tile, 2, 12) * tile;
+  /// Shares of at most so many rows.
+  int64_t rowsPerBlock() const {
+    int64_t tile = b.target.tileRows(), deep = std::max<int64_t>(depth, 1);
+    int64_t most = std::clamp<int64_t>(kBlockFloats / deep / tile, 2, 12) * tile;
     // A narrow product has few panels to share among threads: it gets shorter blocks.
-    if (panels < 4)
-      most = std::min(most, 3 * tile);
-    Value m = b.dim(out, 0);
-    Value blocks = b.ceilDiv(m, b.index(most));
-    Value total = b.mul(blocks, b.index(panels));
+    return panels < 4 ? std::min(most, 3 * tile) : most;
+  }
+
+  KernelCall::Work plan() {
+    Value m = b.dim(out, 0), blocks = b.ceilDiv(m, b.index(rowsPerBlock()));
     // A panel for a block of rows: 2 · P · K flops a row at some 100 GFLOP/s, and P · K weights at
     // some 20 GB/s.
     Value perBlock = b.ceilDiv(m, b.max(blocks, b.index(1)));
-    Value cost = b.mul(b.add(perBlock, 10), b.index(std::max<int64_t>(panel * depth / 50, 1)));
-    parallelShares(b, total, cost, [&](Value task) {
-      Value block = b.div(task, b.index(panels)), nb = b.rem(task, b.index(panels));
-      Value first = b.share(block, blocks, m), last = b.share(b.add(block, 1), blocks, m);
-      int64_t rest = columns - (panels - 1) * panel;
-      if (rest == panel)
-        return buildPanel(nb, first, last, panel);
-      if (panels == 1)
-        return buildPanel(nb, first, last, rest);
-      Value tail = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, nb, b.index(panels - 1));
-      b.ifThenElse(
-          tail, [&] { buildPanel(b.index(panels - 1), first, last, rest); },
-          [&] { buildPanel(nb, first, last, panel); });
-    });
+    return {b.mul(blocks, b.index(panels)),
+            b.mul(b.add(perBlock, 10), b.index(std::max<int64_t>(panel * depth / 50, 1)))};
+  }
+
+  void build(Value task) {
+    Value m = b.dim(out, 0), blocks = b.ceilDiv(m, b.index(rowsPerBlock()));
+    Value block = b.div(task, b.index(panels)), nb = b.rem(task, b.index(panels));
+    Value first = b.share(block, blocks, m), last = b.share(b.add(block, 1), blocks, m);
+    int64_t rest = columns - (panels - 1) * panel;
+    if (rest == panel)
+      return buildPanel(nb, first, last, panel);
+    if (panels == 1)
+      return buildPanel(nb, first, last, rest);
+    Value tail = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, nb, b.index(panels - 1));
+    b.ifThenElse(
+        tail, [&] { buildPanel(b.index(panels - 1), first, last, rest); },
+        [&] { buildPanel(nb, first, last, panel); });
   }
 
 private:
@@ -203,8 +206,11 @@ std::optional<KernelCall> graft::prepareMatmul(MatmulOp op, KernelBuilder &b) {
       call.operands.push_back(type ? withDynamicOffset(b, extra) : extra);
   }
   call.operands.push_back(viewAsRows(b, op.getInit()));
-  call.build = [op](KernelBuilder &b, ValueRange arguments, func::FuncOp) mutable {
-    MatmulKernel(b, op, arguments).build();
+  call.plan = [op](KernelBuilder &b, ValueRange operands) {
+    return MatmulKernel(b, op, operands).plan();
+  };
+  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
+    MatmulKernel(b, op, arguments).build(task);
   };
   return call;
 }

@@ -57,12 +57,17 @@ static Value rowSize(KernelBuilder &b, Value rows) {
   return ShapedType::isDynamic(size) ? b.dim(rows, 1) : b.index(size);
 }
 
-/// Adds the values of lanes that count only.
+/// A task a row, of so many elements a ns.
+static KernelCall::Work planRows(KernelBuilder &b, Value rows, int64_t perNs) {
+  return {b.dim(rows, 0), b.add(b.div(rowSize(b, rows), b.index(perNs)), 1)};
+}
+
+/// Lanes that don't count hold `otherwise`.
 static Value masked(KernelBuilder &b, Value mask, Value value, float otherwise) {
   return mask ? b.select(mask, value, b.splat(otherwise)) : value;
 }
 
-static void buildLayerNorm(KernelBuilder &b, LayerNormOp op, ValueRange arguments) {
+static void buildLayerNorm(KernelBuilder &b, LayerNormOp op, ValueRange arguments, Value i) {
   size_t next = 0;
   Value x = arguments[next++];
   Value residual = op.getResidual() ? arguments[next++] : Value();
@@ -75,43 +80,41 @@ static void buildLayerNorm(KernelBuilder &b, LayerNormOp op, ValueRange argument
                                     arith::IndexCastOp::create(b, b.getI64Type(), size));
   Value inverse = b.divf(b.scalar(1.0f), n);
   Value epsilon = b.scalar(op.getEpsilon().convertToFloat());
-  parallelShares(b, b.dim(out, 0), b.div(size, b.index(4)), [&](Value i) {
-    // The sum with the residual is kept in out.
-    Value source = residual ? out : x;
-    auto input = [&](Value j, Value mask) {
-      if (!residual)
-        return b.loadVector(x, {i, j}, mask);
-      Value h = b.addf(b.loadVector(x, {i, j}, mask), b.loadVector(residual, {i, j}, mask));
-      b.storeVector(h, out, {i, j}, mask);
-      return h;
-    };
-    Value mean;
-    if (!op.getRms()) {
-      Value sum = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
-        return {b.addf(sums[0], input(j, mask))};
-      })[0];
-      mean = b.broadcast(b.mulf(b.sum(sum), inverse));
-    }
-    Value squares = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
-      Value h = op.getRms() ? input(j, mask) : b.loadVector(source, {i, j}, mask);
-      if (mean)
-        h = masked(b, mask, b.subf(h, mean), 0.0f);
-      return {b.fma(h, h, sums[0])};
+  // The sum with the residual is kept in out.
+  Value source = residual ? out : x;
+  auto input = [&](Value j, Value mask) {
+    if (!residual)
+      return b.loadVector(x, {i, j}, mask);
+    Value h = b.addf(b.loadVector(x, {i, j}, mask), b.loadVector(residual, {i, j}, mask));
+    b.storeVector(h, out, {i, j}, mask);
+    return h;
+  };
+  Value mean;
+  if (!op.getRms()) {
+    Value sum = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
+      return {b.addf(sums[0], input(j, mask))};
     })[0];
-    Value variance = b.mulf(b.sum(squares), inverse);
-    Value root = math::SqrtOp::create(b, b.addf(variance, epsilon));
-    Value factor = b.broadcast(b.divf(b.scalar(1.0f), root));
-    row.each({}, [&](Value j, ValueRange, Value mask) -> Values {
-      Value h = b.loadVector(source, {i, j}, mask);
-      if (mean)
-        h = b.subf(h, mean);
-      h = b.mulf(h, factor);
-      Value w = weight ? b.loadVector(weight, {j}, mask) : Value();
-      Value c = bias ? b.loadVector(bias, {j}, mask) : Value();
-      h = w && c ? b.fma(h, w, c) : w ? b.mulf(h, w) : c ? b.addf(h, c) : h;
-      b.storeVector(h, out, {i, j}, mask);
-      return {};
-    });
+    mean = b.broadcast(b.mulf(b.sum(sum), inverse));
+  }
+  Value squares = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
+    Value h = op.getRms() ? input(j, mask) : b.loadVector(source, {i, j}, mask);
+    if (mean)
+      h = masked(b, mask, b.subf(h, mean), 0.0f);
+    return {b.fma(h, h, sums[0])};
+  })[0];
+  Value variance = b.mulf(b.sum(squares), inverse);
+  Value root = math::SqrtOp::create(b, b.addf(variance, epsilon));
+  Value factor = b.broadcast(b.divf(b.scalar(1.0f), root));
+  row.each({}, [&](Value j, ValueRange, Value mask) -> Values {
+    Value h = b.loadVector(source, {i, j}, mask);
+    if (mean)
+      h = b.subf(h, mean);
+    h = b.mulf(h, factor);
+    Value w = weight ? b.loadVector(weight, {j}, mask) : Value();
+    Value c = bias ? b.loadVector(bias, {j}, mask) : Value();
+    h = w && c ? b.fma(h, w, c) : w ? b.mulf(h, w) : c ? b.addf(h, c) : h;
+    b.storeVector(h, out, {i, j}, mask);
+    return {};
   });
 }
 
@@ -125,38 +128,39 @@ std::optional<KernelCall> graft::prepareLayerNorm(LayerNormOp op, KernelBuilder 
     call.operands.push_back(operand == op.getWeight() || operand == op.getBias()
                                 ? withDynamicOffset(b, operand)
                                 : viewAsRows(b, operand));
-  call.build = [op](KernelBuilder &b, ValueRange arguments, func::FuncOp) mutable {
-    buildLayerNorm(b, op, arguments);
+  call.plan = [](KernelBuilder &b, ValueRange operands) -> KernelCall::Work {
+    return planRows(b, operands.back(), 4);
+  };
+  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
+    buildLayerNorm(b, op, arguments, task);
   };
   return call;
 }
 
-static void buildSoftmax(KernelBuilder &b, SoftmaxOp op, ValueRange arguments) {
+static void buildSoftmax(KernelBuilder &b, SoftmaxOp op, ValueRange arguments, Value i) {
   Value x = arguments.front(), out = arguments.back();
   Value size = rowSize(b, out);
   Row row(b, size);
   float scale = op.getScale().convertToFloat();
   float infinity = std::numeric_limits<float>::infinity();
-  parallelShares(b, b.dim(out, 0), b.div(size, b.index(2)), [&](Value i) {
-    auto score = [&](Value j, Value mask) {
-      Value s = b.loadVector(x, {i, j}, mask);
-      return masked(b, mask, scale == 1.0f ? s : b.mulf(s, b.splat(scale)), -infinity);
-    };
-    Value greatest =
-        row.each({b.splat(-infinity)}, [&](Value j, ValueRange best, Value mask) -> Values {
-          return {b.maxOrSecond(best[0], score(j, mask))};
-        })[0];
-    Value shift = b.broadcast(b.greatest(greatest));
-    Value sum = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
-      Value e = buildExpNonPositive(b, b.subf(score(j, mask), shift), b.target.fma);
-      b.storeVector(e, out, {i, j}, mask);
-      return {b.addf(sums[0], masked(b, mask, e, 0.0f))};
-    })[0];
-    Value inverse = b.broadcast(b.divf(b.scalar(1.0f), b.sum(sum)));
-    row.each({}, [&](Value j, ValueRange, Value mask) -> Values {
-      b.storeVector(b.mulf(b.loadVector(out, {i, j}, mask), inverse), out, {i, j}, mask);
-      return {};
-    });
+  auto score = [&](Value j, Value mask) {
+    Value s = b.loadVector(x, {i, j}, mask);
+    return masked(b, mask, scale == 1.0f ? s : b.mulf(s, b.splat(scale)), -infinity);
+  };
+  Value greatest =
+      row.each({b.splat(-infinity)}, [&](Value j, ValueRange best, Value mask) -> Values {
+        return {b.maxOrSecond(best[0], score(j, mask))};
+      })[0];
+  Value shift = b.broadcast(b.greatest(greatest));
+  Value sum = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
+    Value e = buildExpNonPositive(b, b.subf(score(j, mask), shift), b.target.fma);
+    b.storeVector(e, out, {i, j}, mask);
+    return {b.addf(sums[0], masked(b, mask, e, 0.0f))};
+  })[0];
+  Value inverse = b.broadcast(b.divf(b.scalar(1.0f), b.sum(sum)));
+  row.each({}, [&](Value j, ValueRange, Value mask) -> Values {
+    b.storeVector(b.mulf(b.loadVector(out, {i, j}, mask), inverse), out, {i, j}, mask);
+    return {};
   });
 }
 
@@ -166,8 +170,11 @@ std::optional<KernelCall> graft::prepareSoftmax(SoftmaxOp op, KernelBuilder &b) 
   KernelCall call;
   call.name = "softmax";
   call.operands = {viewAsRows(b, op.getInput()), viewAsRows(b, op.getInit())};
-  call.build = [op](KernelBuilder &b, ValueRange arguments, func::FuncOp) mutable {
-    buildSoftmax(b, op, arguments);
+  call.plan = [](KernelBuilder &b, ValueRange operands) -> KernelCall::Work {
+    return planRows(b, operands.back(), 2);
+  };
+  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
+    buildSoftmax(b, op, arguments, task);
   };
   return call;
 }
