@@ -46,6 +46,15 @@ def PlanArenaPass : Pass<"graft-plan-arena", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
+def LowerStridedCopiesPass : Pass<"graft-lower-strided-copies", "::mlir::func::FuncOp"> {
+  let summary = "Turn copies of buffers that are not contiguous into linalg";
+  let description = [{
+    A `memref.copy` between buffers with the identity layout becomes a `memcpy` later. Any other would become the call of a function that
+    a library does not have.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
 def OutlineParallelPass : Pass<"graft-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "Turn outermost parallel loops into functions that the host runs on its threads";
   let description = [{

@@ -65,6 +65,7 @@ static void addKernels(OpPassManager &pm, const CodegenOptions &options) {
   kernels.fma = options.target.has("fma");
   pm.addPass(createConvertDispatchToKernelsPass(kernels));
   pm.addNestedPass<func::FuncOp>(createConvertDispatchToLoopsPass());
+  pm.addNestedPass<func::FuncOp>(createLowerStridedCopiesPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
 }
 

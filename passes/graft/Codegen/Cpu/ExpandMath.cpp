@@ -221,6 +221,37 @@ template <typename Op> struct ExpandSinCos : OpRewritePattern<Op> {
   }
 };
 
+/// Integer powers: a multiplication for each bit of the exponent.
+struct ExpandIPow : OpRewritePattern<math::IPowIOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(math::IPowIOp pow, PatternRewriter &rewriter) const override {
+    Arithmetic a{rewriter, pow.getLoc(), pow.getType()};
+    unsigned bits = getElementTypeOrSelf(pow.getType()).getIntOrFloatBitWidth();
+    Value zero = a.integer(0, bits), one = a.integer(1, bits), minus = a.integer(-1, bits);
+    auto is = [&](arith::CmpIPredicate predicate, Value lhs, Value rhs) {
+      return a.op<arith::CmpIOp>(predicate, lhs, rhs);
+    };
+    Value base = pow.getLhs(), exponent = pow.getRhs(), result = one, power = base, rest = exponent;
+    for (unsigned bit = 0; bit < bits; ++bit) {
+      Value odd = is(arith::CmpIPredicate::ne, a.op<arith::AndIOp>(rest, one), zero);
+      result = a.select(odd, a.op<arith::MulIOp>(result, power), result);
+      if (bit + 1 == bits)
+        break;
+      power = a.op<arith::MulIOp>(power, power);
+      rest = a.op<arith::ShRUIOp>(rest, one);
+    }
+    // 1 / base^|exponent|, rounded towards zero: only 1 and -1 leave something.
+    Value sign = a.select(is(arith::CmpIPredicate::ne, a.op<arith::AndIOp>(exponent, one), zero),
+                          minus, one);
+    Value inverse = a.select(is(arith::CmpIPredicate::eq, base, one), one,
+                             a.select(is(arith::CmpIPredicate::eq, base, minus), sign, zero));
+    Value negative = is(arith::CmpIPredicate::slt, exponent, zero);
+    rewriter.replaceOp(pow, a.select(negative, inverse, result));
+    return success();
+  }
+};
+
 struct ExpandMath : graft::impl::ExpandMathPassBase<ExpandMath> {
   void runOnOperation() override {
     // The processor does these itself.
@@ -228,13 +259,13 @@ struct ExpandMath : graft::impl::ExpandMathPassBase<ExpandMath> {
         "math.absf", "math.ceil",      "math.copysign", "math.floor", "math.fma",
         "math.rint", "math.roundeven", "math.sqrt",     "math.trunc", "math.sin",
         "math.cos",  "math.round",     "math.isnan",    "math.isinf", "math.isfinite",
-        "math.powf", "math.isnormal",  "math.rsqrt"};
+        "math.powf", "math.isnormal",  "math.rsqrt",    "math.ipowi"};
     auto approximate = [&](StringRef name) {
       std::string full = name.starts_with("math.") ? name.str() : ("math." + name).str();
       return !native.contains(full);
     };
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandRemF, ExpandRound, ExpandPow, ExpandSinCos<math::SinOp>,
+    patterns.add<ExpandRemF, ExpandRound, ExpandPow, ExpandIPow, ExpandSinCos<math::SinOp>,
                  ExpandSinCos<math::CosOp>>(&getContext(), /*benefit=*/2);
     math::populateExpansionPatterns(
         patterns, {"sinh", "cosh", "tan", "asinh", "acosh", "atanh", "exp2", "fpowi", "rsqrt"});

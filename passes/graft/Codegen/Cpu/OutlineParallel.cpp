@@ -165,6 +165,12 @@ struct OutlineParallel : graft::impl::OutlineParallelPassBase<OutlineParallel> {
     return success();
   }
 
+  /// Memory of the stack that only the loop uses: each thread needs its own.
+  static bool isScratch(Operation *op, scf::ParallelOp loop) {
+    return isa<memref::AllocaOp>(op) && op->getNumOperands() == 0 &&
+           llvm::all_of(op->getUsers(), [&](Operation *user) { return loop->isAncestor(user); });
+  }
+
   static void outline(func::FuncOp stage, scf::ParallelOp loop, unsigned number) {
     Location loc = loop.getLoc();
     MLIRContext *context = stage.getContext();
@@ -200,7 +206,8 @@ struct OutlineParallel : graft::impl::OutlineParallelPassBase<OutlineParallel> {
     SmallVector<Operation *> cloned;
     for (Value value : used) {
       Operation *op = value.getDefiningOp();
-      if (op && (op->hasTrait<OpTrait::ConstantLike>() || isa<memref::GetGlobalOp>(op)))
+      if (op && (op->hasTrait<OpTrait::ConstantLike>() || isa<memref::GetGlobalOp>(op) ||
+                 isScratch(op, loop)))
         cloned.push_back(op);
       else
         captured.push_back(value);
