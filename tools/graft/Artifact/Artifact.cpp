@@ -200,8 +200,9 @@ static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent
   };
   if (failed(add(object)))
     return failure();
-  for (unsigned code : content.codes)
-    if (!spec.codes[code].object.empty() && failed(add(spec.codes[code].object)))
+  // An object may define several codes; the linker drops what this library does not ask for.
+  for (const ArtifactSpec::Code &code : spec.codes)
+    if (!code.object.empty() && failed(add(code.object)))
       return failure();
   if (!weightsObject.empty())
     objects.push_back(weightsObject.str());

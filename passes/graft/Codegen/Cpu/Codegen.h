@@ -50,6 +50,10 @@ struct StageCode {
   std::vector<Parameter> parameters;
 };
 
+/// Adds the passes of code generation that work on tensors, and yield tensors: fusion and the
+/// packing of weights. addCpuCodegenPasses begins with them.
+void addCpuTensorPasses(mlir::OpPassManager &pm, const CodegenOptions &options);
+
 /// Adds the passes from linalg and dispatch on tensors to the LLVM dialect, for a module whose
 /// functions with `modular.stage` are stage functions. This is `--graft-cpu-codegen`.
 void addCpuCodegenPasses(mlir::OpPassManager &pm, const CodegenOptions &options);

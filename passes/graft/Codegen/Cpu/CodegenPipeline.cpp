@@ -25,16 +25,6 @@
 using namespace mlir;
 using namespace graft;
 
-/// What is better done while values are tensors.
-static void addFusion(OpPassManager &pm, const CodegenOptions &options) {
-  pm.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-  PackWeightsPassOptions packing;
-  packing.lanes = options.target.floatLanes();
-  pm.addNestedPass<func::FuncOp>(createPackWeightsPass(packing));
-}
-
 /// Tensors become memrefs: the caller's, or views into the arena.
 static void addBufferization(OpPassManager &pm, const CodegenOptions &options) {
   pm.addNestedPass<func::FuncOp>(createResolveDimsPass());
@@ -95,8 +85,17 @@ static void addLLVM(OpPassManager &pm) {
   pm.addPass(createLowerForksPass());
 }
 
+void graft::addCpuTensorPasses(OpPassManager &pm, const CodegenOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  PackWeightsPassOptions packing;
+  packing.lanes = options.target.floatLanes();
+  pm.addNestedPass<func::FuncOp>(createPackWeightsPass(packing));
+}
+
 void graft::addCpuCodegenPasses(OpPassManager &pm, const CodegenOptions &options) {
-  addFusion(pm, options);
+  addCpuTensorPasses(pm, options);
   addBufferization(pm, options);
   addKernels(pm, options);
   addHost(pm);

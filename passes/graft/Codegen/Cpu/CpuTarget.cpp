@@ -109,6 +109,7 @@ std::unique_ptr<TargetMachine> CpuTarget::createTargetMachine() const {
     return nullptr;
   TargetOptions options;
   options.AllowFPOpFusion = FPOpFusion::Strict; // an fma is one that the IR asks for
+  options.FunctionSections = true;              // a library of one task leaves the others' code out
   return std::unique_ptr<TargetMachine>(
       backend->createTargetMachine(triple, "x86-64", featureString(), options, Reloc::PIC_,
                                    CodeModel::Small, CodeGenOptLevel::Aggressive));

@@ -25,7 +25,7 @@ using namespace graft;
 static constexpr int64_t kStackBytes = 128 << 10;
 
 static int64_t staticBytes(MemRefType type) {
-  return type.hasStaticShape() ? type.getNumElements() * elementBytes(type.getElementType())
+  return type.hasStaticShape() ? type.getNumElements() * storedBytes(type.getElementType())
                                : std::numeric_limits<int64_t>::max();
 }
 
@@ -54,7 +54,7 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
     for (func::FuncOp func : functions) {
       if (func.isExternal() || func.getNumArguments() == 0 ||
           !isa<LLVM::LLVMPointerType>(func.getArgumentTypes()[0]) ||
-          func.getName().starts_with("graft_"))
+          func.getName().starts_with("graft_shape."))
         continue;
       SmallVector<memref::AllocOp> allocs;
       SmallVector<memref::AllocaOp> allocas;
