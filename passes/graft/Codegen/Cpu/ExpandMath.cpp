@@ -252,6 +252,113 @@ struct ExpandIPow : OpRewritePattern<math::IPowIOp> {
   }
 };
 
+/// Upstream's approximations are for single precision; these are for double. The errors are a few
+/// units in the last place.
+template <typename Op> struct ExpandDouble : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    Arithmetic a{rewriter, op.getLoc(), op.getType()};
+    if (!a.elementType().isF64())
+      return failure();
+    rewriter.replaceOp(op, compute(a, op.getOperand()));
+    return success();
+  }
+
+private:
+  static Value horner(Arithmetic &a, Value x, ArrayRef<double> coefficients) {
+    Value sum = a.real64(coefficients[0]);
+    for (double c : coefficients.drop_front())
+      sum = a.op<math::FmaOp>(sum, x, a.real64(c));
+    return sum;
+  }
+
+  static Value exp(Arithmetic &a, Value x) {
+    Type bits = a.like(a.rewriter.getI64Type());
+    Value low = a.real64(-708.0), high = a.real64(709.7);
+    Value bounded = a.op<arith::MinimumFOp>(a.op<arith::MaximumFOp>(x, low), high);
+    bounded = a.select(a.compare(arith::CmpFPredicate::UNO, x, x), a.real64(0.0), bounded);
+    Value power =
+        a.op<math::RoundEvenOp>(a.op<arith::MulFOp>(bounded, a.real64(1.4426950408889634074)));
+    Value back = a.op<arith::NegFOp>(power);
+    Value rest = a.op<math::FmaOp>(back, a.real64(6.93147180369123816490e-01), bounded);
+    rest = a.op<math::FmaOp>(back, a.real64(1.90821492927058770002e-10), rest);
+    // Taylor's series to degree 13: below 1e-17 within ±ln(2)/2.
+    Value result = horner(a, rest,
+                          {1.6059043836821613e-10, 2.08767569878681e-09, 2.505210838544172e-08,
+                           2.755731922398589e-07, 2.7557319223985893e-06, 2.48015873015873e-05,
+                           1.984126984126984e-04, 1.3888888888888889e-03, 8.3333333333333333e-03,
+                           4.1666666666666664e-02, 1.6666666666666666e-01, 0.5, 1.0, 1.0});
+    // 2^1024 is no number: half of the power is multiplied in twice.
+    Value whole = a.op<arith::FPToSIOp>(bits, power);
+    Value half = a.op<arith::ShRSIOp>(whole, a.integer(1, 64));
+    auto scale = [&](Value exponent) {
+      Value biased = a.op<arith::AddIOp>(exponent, a.integer(1023, 64));
+      return a.op<arith::BitcastOp>(a.type, a.op<arith::ShLIOp>(biased, a.integer(52, 64)));
+    };
+    result = a.op<arith::MulFOp>(result, scale(half));
+    result = a.op<arith::MulFOp>(result, scale(a.op<arith::SubIOp>(whole, half)));
+    result = a.select(a.compare(arith::CmpFPredicate::OLT, x, low), a.real64(0.0), result);
+    result = a.select(a.compare(arith::CmpFPredicate::OGT, x, a.real64(709.782712893384)),
+                      a.real64(HUGE_VAL), result);
+    return a.select(a.compare(arith::CmpFPredicate::UNO, x, x), x, result);
+  }
+
+  static Value log(Arithmetic &a, Value x) {
+    Type bits = a.like(a.rewriter.getI64Type());
+    Value tiny = a.compare(arith::CmpFPredicate::OLT, x, a.real64(2.2250738585072014e-308));
+    Value normal = a.select(tiny, a.op<arith::MulFOp>(x, a.real64(18014398509481984.0)), x);
+    Value word = a.op<arith::BitcastOp>(bits, normal);
+    // x = 2^e m with m in [√½, √2): the fraction's bits, counted from those of √½.
+    Value from = a.integer(0x3FE6A09E667F3BCD, 64);
+    Value distance = a.op<arith::SubIOp>(word, from);
+    Value exponent = a.op<arith::ShRSIOp>(distance, a.integer(52, 64));
+    Value mantissa = a.op<arith::BitcastOp>(
+        a.type, a.op<arith::SubIOp>(word, a.op<arith::ShLIOp>(exponent, a.integer(52, 64))));
+    Value e = a.op<arith::SIToFPOp>(a.type, exponent);
+    e = a.select(tiny, a.op<arith::SubFOp>(e, a.real64(54.0)), e);
+    Value one = a.real64(1.0);
+    Value f = a.op<arith::SubFOp>(mantissa, one);
+    Value s = a.op<arith::DivFOp>(f, a.op<arith::AddFOp>(mantissa, one));
+    Value z = a.op<arith::MulFOp>(s, s);
+    // ln m = 2 artanh(s) = 2s (1 + z/3 + z²/5 + …), |s| ≤ 0.172.
+    Value series = horner(a, z,
+                          {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9,
+                           1.0 / 7, 1.0 / 5, 1.0 / 3});
+    Value twice = a.op<arith::AddFOp>(s, s);
+    Value ln = a.op<math::FmaOp>(a.op<arith::MulFOp>(twice, z), series, twice);
+    Value result = a.op<math::FmaOp>(e, a.real64(1.90821492927058770002e-10), ln);
+    result = a.op<math::FmaOp>(e, a.real64(6.93147180369123816490e-01), result);
+    Value infinity = a.real64(HUGE_VAL), zero = a.real64(0.0);
+    result = a.select(a.compare(arith::CmpFPredicate::OEQ, x, infinity), infinity, result);
+    result = a.select(a.compare(arith::CmpFPredicate::OEQ, x, zero), a.real64(-HUGE_VAL), result);
+    return a.select(a.compare(arith::CmpFPredicate::UGE, x, zero),
+                    a.select(a.compare(arith::CmpFPredicate::UNO, x, x), x, result), a.real64(NAN));
+  }
+
+  static Value tanh(Arithmetic &a, Value x) {
+    Value square = a.op<arith::MulFOp>(x, x);
+    Value small = a.op<arith::MulFOp>(
+        x, horner(a, square, {62.0 / 2835, -17.0 / 315, 2.0 / 15, -1.0 / 3, 1.0}));
+    Value magnitude = a.op<math::AbsFOp>(x);
+    Value power = exp(a, a.op<arith::MulFOp>(magnitude, a.real64(-2.0)));
+    Value one = a.real64(1.0);
+    Value large =
+        a.op<arith::DivFOp>(a.op<arith::SubFOp>(one, power), a.op<arith::AddFOp>(one, power));
+    Value near = a.compare(arith::CmpFPredicate::OLT, magnitude, a.real64(0.02));
+    return a.select(near, small, a.op<math::CopySignOp>(large, x));
+  }
+
+  static Value compute(Arithmetic &a, Value x) {
+    if constexpr (std::is_same_v<Op, math::ExpOp>)
+      return exp(a, x);
+    else if constexpr (std::is_same_v<Op, math::LogOp>)
+      return log(a, x);
+    else
+      return tanh(a, x);
+  }
+};
+
 struct ExpandMath : graft::impl::ExpandMathPassBase<ExpandMath> {
   void runOnOperation() override {
     // The processor does these itself.
@@ -265,7 +372,8 @@ struct ExpandMath : graft::impl::ExpandMathPassBase<ExpandMath> {
       return !native.contains(full);
     };
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandRemF, ExpandRound, ExpandPow, ExpandIPow, ExpandSinCos<math::SinOp>,
+    patterns.add<ExpandRemF, ExpandRound, ExpandPow, ExpandIPow, ExpandDouble<math::ExpOp>,
+                 ExpandDouble<math::LogOp>, ExpandDouble<math::TanhOp>, ExpandSinCos<math::SinOp>,
                  ExpandSinCos<math::CosOp>>(&getContext(), /*benefit=*/2);
     math::populateExpansionPatterns(
         patterns, {"sinh", "cosh", "tan", "asinh", "acosh", "atanh", "exp2", "fpowi", "rsqrt"});
@@ -274,7 +382,22 @@ struct ExpandMath : graft::impl::ExpandMathPassBase<ExpandMath> {
     GreedyRewriteConfig config;
     config.enableConstantCSE(true);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+      return signalPassFailure();
+    WalkResult rest = getOperation()->walk([&](Operation *op) {
+      if (!isa<math::MathDialect>(op->getDialect()) || !isFloat(op) ||
+          native.contains(op->getName().getStringRef()))
+        return WalkResult::advance();
+      op->emitError() << "not supported: " << op->getName().getStringRef() << " of "
+                      << getElementTypeOrSelf(op->getResultTypes()[0]);
+      return WalkResult::interrupt();
+    });
+    if (rest.wasInterrupted())
       signalPassFailure();
+  }
+
+  static bool isFloat(Operation *op) {
+    return op->getNumResults() == 1 &&
+           isa<FloatType>(getElementTypeOrSelf(op->getResultTypes()[0]));
   }
 };
 } // namespace
