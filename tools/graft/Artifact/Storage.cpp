@@ -69,6 +69,21 @@ FailureOr<std::vector<char>> graft::packWeight(ArrayRef<char> bytes, RankedTenso
 
 FailureOr<unsigned> StorageWriter::add(modular::WeightAttr weight, Attribute packing,
                                        Location loc) {
+  if (!weight) {
+    // The code has no such slot: any weight will do.
+    if (facts.blobs.empty()) {
+      stream.write_zeros(1);
+      facts.blobs.push_back({"unused", 0, 1});
+      facts.bytes = 1;
+    }
+    return 0u;
+  }
+  // Which slot of its stage a weight is for does not matter to its form.
+  if (auto fields = dyn_cast_or_null<DictionaryAttr>(packing); fields && fields.get("source")) {
+    NamedAttrList form(fields);
+    form.erase("source");
+    packing = form.getDictionary(packing.getContext());
+  }
   auto key = std::make_pair(Attribute(weight), packing);
   if (auto it = known.find(key); it != known.end())
     return it->second;

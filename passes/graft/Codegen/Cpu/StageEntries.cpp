@@ -77,10 +77,7 @@ struct EntryBuilder {
     if (auto packing = stage.getArgAttrOfType<DictionaryAttr>(argument, kPackingAttr)) {
       if (auto from = packing.getAs<IntegerAttr>("source"))
         source = from.getInt();
-      // Without the slot, equal packings are equal attributes.
-      NamedAttrList form(packing);
-      form.erase("source");
-      fields.push_back(builder.getNamedAttr("packing", form.getDictionary(builder.getContext())));
+      fields.push_back(builder.getNamedAttr("packing", packing));
     }
     fields.push_back(builder.getNamedAttr("source", builder.getI64IntegerAttr(source)));
     parameters[slot] = builder.getDictionaryAttr(fields);
