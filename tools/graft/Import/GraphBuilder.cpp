@@ -514,6 +514,8 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   });
   if (failed(verify(*module)))
     return unsupportedFault(model.file + ": " + words);
+  if (Error error = checkOps(*module, model.file))
+    return std::move(error);
   return module;
 }
 

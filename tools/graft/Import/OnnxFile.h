@@ -64,6 +64,10 @@ void sequencesToSlices(::onnx::GraphProto &graph);
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> buildModule(OnnxModel &model,
                                                               mlir::MLIRContext *context);
 
+/// Refuses ops whose shapes contradict each other where ONNX's inference doesn't look: kernels,
+/// constant indices and shapes.
+llvm::Error checkOps(mlir::ModuleOp module, llvm::StringRef file);
+
 } // namespace graft
 
 #endif // GRAFT_IMPORT_ONNXFILE_H

@@ -145,7 +145,7 @@ private:
 const char *const unsupported[] = {
     "target_parameters", "layer_replication", "use_qalora",          "alora_invocation_tokens",
     "arrow_config",      "lora_ga_config",    "ensure_weight_tying", "use_bdlora",
-    "monteclora_config",   "kasa_config", "velora_config", "kasa_config",
+    "monteclora_config", "velora_config",     "kasa_config",
 };
 
 /// Initialisations that change the backbone's own weights.

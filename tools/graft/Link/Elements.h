@@ -18,7 +18,7 @@ namespace graft {
 bool isParameterElement(mlir::Type type);
 
 /// The number of bytes of such an element.
-unsigned elementBytes(mlir::Type type);
+unsigned storedBytes(mlir::Type type);
 
 /// The element at `data`.
 llvm::APFloat readElement(const char *data, mlir::FloatType type);
@@ -31,7 +31,7 @@ int64_t findNotFinite(llvm::ArrayRef<char> bytes, mlir::FloatType type);
 
 /// The bytes of a (rows, columns) matrix, transposed.
 std::vector<char> transposeBytes(llvm::ArrayRef<char> bytes, int64_t rows, int64_t columns,
-                                 unsigned elementBytes);
+                                 unsigned width);
 
 } // namespace graft
 

@@ -112,7 +112,8 @@ void Planner::place(LinkPlan &plan, const LinkedAdapter &adapter, std::vector<Bi
     if (binding.change->kind == Change::Replace && binding.site->stored.getRank() <= 2) {
       ArrayRef<int64_t> given = binding.change->value->type.getShape();
       ArrayRef<int64_t> shape = binding.site->canonical().getShape();
-      if (binding.site->kind == Site::Linear || binding.site->kind == Site::Bias) {
+      if (given.size() == shape.size() &&
+          (binding.site->kind == Site::Linear || binding.site->kind == Site::Bias)) {
         int64_t rows = given[binding.layout == Layout::Transposed ? 1 : 0];
         if (rows != shape[0])
           entry.rows = rows;
@@ -154,7 +155,7 @@ Error Planner::checkSizes(LinkPlan &plan, const LinkedAdapter &adapter) {
       continue;
     int64_t weightRows = weight ? rowsAt(weight, &weightBinding) : 0;
     int64_t biasRows = bias ? rowsAt(bias, &biasBinding) : weightRows;
-    const SafeTensor &tensor = *own->change->value;
+    const SafeTensor &tensor = own->change->tensor();
     if (!weight || weight->kind != Site::Linear || weightRows != biasRows)
       return inputFault(adapter.adapter->file + ": " + tensor.name + ": expected " +
                         Twine(here.site->canonical().getDimSize(0)) + " rows as " +

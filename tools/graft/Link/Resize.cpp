@@ -34,7 +34,7 @@ public:
       for (const Entry &entry : here.entries)
         if (entry.rows)
           culprit =
-              entry.adapter->adapter->file + ": " + entry.bindings.front().change->value->name;
+              entry.adapter->adapter->file + ": " + entry.bindings.front().change->tensor().name;
       path = here.site->path();
       for (const SiteUse &use : here.site->uses) {
         if (here.site->kind != Site::Linear)
