@@ -9,9 +9,11 @@
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Conversion/OnnxToLinalg/OnnxToLinalg.h"
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/Onnx.h"
+#include "graft/Transforms/OnnxPasses.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -27,6 +29,8 @@ void graft::registerEverything(mlir::DialectRegistry &registry) {
   registerDialects(registry);
   mlir::registerAllPasses();
   registerGraftKernelsPasses();
+  registerGraftOnnxPasses();
+  registerGraftOnnxToLinalgPasses();
   registerGraftCodegenPasses();
   registerCpuCodegenPipelines();
 }

@@ -1,0 +1,17 @@
+// RUN: not graft-opt %s --convert-onnx-to-linalg --split-input-file 2>&1 | FileCheck %s
+
+// CHECK: not supported: Det '/linalg/Det': it has no lowering
+func.func @unknown(%x: tensor<4x4xf32>) -> tensor<f32> {
+  %0 = "onnx.Det"(%x) : (tensor<4x4xf32>) -> tensor<f32> loc("/linalg/Det")
+  return %0 : tensor<f32>
+}
+
+// -----
+
+// CHECK: error: not supported: Resize: mode cubic
+func.func @cubic(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x8x8xf32> {
+  %scales = onnx.Constant {value = dense<[1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %0 = onnx.Resize %x, %scales {mode = "cubic", operandSegmentSizes = array<i32: 1, 0, 1, 0>}
+      : (tensor<1x1x4x4xf32>, tensor<4xf32>) -> tensor<1x1x8x8xf32>
+  return %0 : tensor<1x1x8x8xf32>
+}
