@@ -9,7 +9,7 @@
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
-#include "graft/Conversion/OnnxToLinalg/OnnxToLinalg.h"
+#include "graft/Conversion/OnnxToLinalg/OnnxToLinalgPasses.h"
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/Onnx.h"

@@ -5,14 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Conversion/OnnxToLinalg/OnnxToLinalg.h"
+#include "graft/Conversion/OnnxToLinalg/OnnxToLinalgPasses.h"
 
 #include "graft/Conversion/OnnxToLinalg/Lowering.h"
 #include "graft/Dispatch/Dispatch.h"
 
 namespace graft {
 #define GEN_PASS_DEF_CONVERTONNXTOLINALGPASS
-#include "graft/Conversion/OnnxToLinalg/OnnxToLinalg.h.inc"
+#include "graft/Conversion/OnnxToLinalg/OnnxToLinalgPasses.h.inc"
 } // namespace graft
 
 namespace {

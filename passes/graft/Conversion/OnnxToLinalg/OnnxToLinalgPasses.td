@@ -1,12 +1,12 @@
-//===- OnnxToLinalg.td - From onnx to linalg and dispatch --------*- tablegen -*-===//
+//===- OnnxToLinalgPasses.td - From onnx to linalg and dispatch --------*- tablegen -*-===//
 //
 // Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef GRAFT_CONVERSION_ONNXTOLINALG_TD
-#define GRAFT_CONVERSION_ONNXTOLINALG_TD
+#ifndef GRAFT_CONVERSION_ONNXTOLINALG_ONNXTOLINALGPASSES_TD
+#define GRAFT_CONVERSION_ONNXTOLINALG_ONNXTOLINALGPASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -25,4 +25,4 @@ def ConvertOnnxToLinalgPass : Pass<"convert-onnx-to-linalg", "::mlir::func::Func
   ];
 }
 
-#endif // GRAFT_CONVERSION_ONNXTOLINALG_TD
+#endif // GRAFT_CONVERSION_ONNXTOLINALG_ONNXTOLINALGPASSES_TD

@@ -1,0 +1,87 @@
+# RUN: %python %s --graft graft
+"""Runs the node tests that come with the onnx package through graft, one small model for each behaviour of an op.
+
+A case counts as unsupported if graft says so (exit code 2); which ones may do that is listed here, so that support that is
+lost fails. Prints each failure and, at the end, how many passed.
+"""
+import argparse
+import collections
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnx.backend.test.case.node import collect_testcases
+
+OPS = """Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitwiseAnd BitwiseNot
+BitwiseOr BitwiseXor BitShift Cast CastLike Ceil Celu Clip Compress Concat Constant ConstantOfShape Conv ConvTranspose Cos Cosh
+CumSum DepthToSpace Div Dropout Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm
+GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax Identity If
+InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool
+MatMul Max MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow RMSNormalization
+RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+ReduceSumSquare Relu Reshape Resize ReverseSequence RotaryEmbedding Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign
+Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK
+Transpose Trilu Unsqueeze Where Xor Attention""".split()
+
+# Cases that graft refuses with exit code 2, as it should: types and modes that no backbone has.
+REFUSED = re.compile(r"""FLOAT8|FLOAT4|INT4|UINT4|INT2|STRING|string|_e8m0|cubic|tf_crop|antialias|not_larger|not_smaller|seq|opt""")
+
+
+def run_case(graft, case, folder):
+    """None if it passed, else why it did not: a pair of a kind and a message."""
+    model = os.path.join(folder, "model.onnx")
+    onnx.save(case.model, model)
+    library = os.path.join(folder, "model.so")
+    compiled = subprocess.run([graft, "compile", model, "-o", library, "--cpu", "generic"], capture_output=True, text=True)
+    if compiled.returncode:
+        kind = {1: "input", 2: "unsupported"}.get(compiled.returncode, "internal")
+        return kind, compiled.stderr.strip().splitlines()[-1] if compiled.stderr.strip() else f"exit {compiled.returncode}"
+    for inputs, outputs in case.data_sets:
+        command = [graft, "run", library]
+        for value, array in zip(case.model.graph.input, inputs):
+            path = os.path.join(folder, f"in{len(command)}.npy")
+            np.save(path, np.asarray(array))
+            command += ["--input", f"{value.name}=@{path}"]
+        for value, array in zip(case.model.graph.output, outputs):
+            path = os.path.join(folder, f"out{len(command)}.npy")
+            np.save(path, np.asarray(array))
+            command += ["--expect", f"{value.name}=@{path}"]
+        command += ["--rtol", "1e-3", "--atol", "1e-5"]
+        ran = subprocess.run(command, capture_output=True, text=True)
+        if ran.returncode:
+            kind = {3: "wrong"}.get(ran.returncode, "run")
+            text = (ran.stderr + ran.stdout).strip().splitlines()
+            return kind, text[-1] if text else f"exit {ran.returncode}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--graft", default="graft")
+    parser.add_argument("--filter", default="")
+    arguments = parser.parse_args()
+    counts = collections.Counter()
+    for op in OPS:
+        for case in collect_testcases(op):
+            if case.name.endswith("_expanded") or "training" in case.name or not re.search(arguments.filter, case.name):
+                continue
+            if not all(isinstance(x, np.ndarray) or np.isscalar(x) for data in case.data_sets for part in data for x in part):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                why = run_case(arguments.graft, case, folder)
+            kind = why[0] if why else "passed"
+            if kind == "unsupported" and REFUSED.search(case.name):
+                kind = "refused"
+            counts[kind] += 1
+            if kind not in ("passed", "refused"):
+                print(f"{case.name}: {why[0]}: {why[1]}", flush=True)
+    print(", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+    return 0 if set(counts) <= {"passed", "refused"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
