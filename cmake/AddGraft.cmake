@@ -43,7 +43,7 @@ endfunction()
 # Include roots and warnings shared by everything of Graft's.
 function(graft_compile_settings name)
   target_include_directories(${name} PRIVATE ${GRAFT_INCLUDE_DIRS})
-  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter $<$<BOOL:${GRAFT_ASSERTIONS}>:-UNDEBUG>)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter -Wno-deprecated-declarations $<$<BOOL:${GRAFT_ASSERTIONS}>:-UNDEBUG>)
 endfunction()
 
 # graft_add_unit_test(NAME sources... [LIBRARIES library...]): a GoogleTest executable that lit finds. It links libGraft and
