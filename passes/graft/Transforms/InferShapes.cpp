@@ -19,39 +19,41 @@ namespace graft {
 using namespace mlir;
 using namespace graft;
 
+/// The function returns what its terminator has now.
+static void setResults(func::FuncOp function, const SymbolicShapes &shapes) {
+  auto terminator = dyn_cast<func::ReturnOp>(function.getBody().back().getTerminator());
+  if (!terminator)
+    return;
+  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
+                                     terminator.getOperandTypes()));
+  Builder builder(function.getContext());
+  for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
+    if (!isa<RankedTensorType>(value.getType()))
+      continue;
+    SmallVector<Attribute> dims;
+    for (const Polynomial &dim : shapes.get(value).dims)
+      dims.push_back(builder.getStringAttr(dim.str()));
+    function.setResultAttr(i, "modular.dims", builder.getArrayAttr(dims));
+  }
+}
+
+void graft::inferShapes(func::FuncOp function) {
+  SymbolicShapes shapes(function);
+  function.walk([&](Operation *op) {
+    if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()))
+      return;
+    for (Value result : op->getResults())
+      if (isa<RankedTensorType>(result.getType()))
+        result.setType(shapes.type(result));
+  });
+  setResults(function, shapes);
+}
+
 namespace {
 struct InferShapesPass : graft::impl::InferShapesPassBase<InferShapesPass> {
   void runOnOperation() override {
-    func::FuncOp function = getOperation();
-    if (function.isExternal())
-      return;
-    SymbolicShapes shapes(function);
-    function.walk([&](Operation *op) {
-      if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()))
-        return;
-      for (Value result : op->getResults())
-        if (isa<RankedTensorType>(result.getType()))
-          result.setType(shapes.type(result));
-    });
-    setResults(function, shapes);
-  }
-
-  /// The function returns what its terminator has now.
-  static void setResults(func::FuncOp function, const SymbolicShapes &shapes) {
-    auto terminator = dyn_cast<func::ReturnOp>(function.getBody().back().getTerminator());
-    if (!terminator)
-      return;
-    function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
-                                       terminator.getOperandTypes()));
-    Builder builder(function.getContext());
-    for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
-      if (!isa<RankedTensorType>(value.getType()))
-        continue;
-      SmallVector<Attribute> dims;
-      for (const Polynomial &dim : shapes.get(value).dims)
-        dims.push_back(builder.getStringAttr(dim.str()));
-      function.setResultAttr(i, "modular.dims", builder.getArrayAttr(dims));
-    }
+    if (!getOperation().isExternal())
+      inferShapes(getOperation());
   }
 };
 } // namespace

@@ -19,6 +19,10 @@ namespace graft {
 #define GEN_PASS_REGISTRATION
 #include "graft/Transforms/OnnxPasses.h.inc"
 
+/// Sets the types of all values of onnx ops, and the results' types and `modular.dims`, to what
+/// SymbolicShapes finds from the arguments.
+void inferShapes(mlir::func::FuncOp function);
+
 } // namespace graft
 
 #endif // GRAFT_TRANSFORMS_ONNXPASSES_H

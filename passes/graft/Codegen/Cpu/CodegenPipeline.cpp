@@ -102,12 +102,23 @@ void graft::addCpuCodegenPasses(OpPassManager &pm, const CodegenOptions &options
   addLLVM(pm);
 }
 
+/// Arguments' attributes of ours have done their work; LLVM IR would warn of each.
+static void dropOwnAttributes(ModuleOp module) {
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      for (NamedAttribute attribute : llvm::to_vector(function.getArgAttrs(i)))
+        if (attribute.getName().getValue().starts_with("modular.") ||
+            attribute.getName().getValue().starts_with("dispatch."))
+          function.removeArgAttr(i, attribute.getName());
+}
+
 LogicalResult graft::lowerToLLVM(ModuleOp module, const CodegenOptions &options,
                                  std::vector<StageCode> &stages) {
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   addCpuCodegenPasses(pm, options);
   if (failed(pm.run(module)))
     return failure();
+  dropOwnAttributes(module);
   for (auto run : module.getOps<LLVM::LLVMFuncOp>()) {
     StringRef name = run.getName();
     if (!name.consume_front("graft_run."))

@@ -1,0 +1,24 @@
+//===- Passes.h - Passes from the modular dialect to itself -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_TRANSFORMS_PASSES_H
+#define GRAFT_TRANSFORMS_PASSES_H
+
+#include "graft/Modular/Modular.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace graft {
+#define GEN_PASS_DECL
+#include "graft/Transforms/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "graft/Transforms/Passes.h.inc"
+} // namespace graft
+
+#endif // GRAFT_TRANSFORMS_PASSES_H

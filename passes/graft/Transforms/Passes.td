@@ -1,0 +1,59 @@
+//===- Passes.td - Passes from the modular dialect to itself -*- tablegen -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_TRANSFORMS_PASSES_TD
+#define GRAFT_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def PlanResidencyPass : Pass<"graft-plan-residency", "::mlir::ModuleOp"> {
+  let summary = "Decide where each module lives: folded into a weight, or beside it";
+  let description = [{
+    Precondition: a linked module whose routes are known for each task. Evaluates every adapt for every task, compares the error of the fold
+    with the tolerance and the bytes with the budget, and writes its choice to the adapt.
+
+    Before: `%W = modular.adapt %w with %r {topic = @m} : …`
+    After: `%W = modular.adapt %w with %r {topic = @m} {modular.residency = {topic = "fold"}} : …`
+
+    Leaves alone: everything but that attribute. Refuses a fold above the tolerance where there is no other way, and a budget below the least
+    possible.
+  }];
+  let options = [
+    Option<"policy", "fold", "std::string", "\"auto\"", "auto, always or never">,
+    Option<"tolerance", "tolerance", "double", "1e-3", "the largest error of a fold, relative to the change">,
+    Option<"budget", "memory-budget", "int64_t", "-1", "bytes of weights, -1 for none">,
+  ];
+  let dependentDialects = ["::graft::modular::ModularDialect"];
+}
+
+def SplitTasksPass : Pass<"graft-split-tasks", "::mlir::ModuleOp"> {
+  let summary = "Specialise the backbone for each task and cut it where tasks part";
+  let description = [{
+    Precondition: a function @main of one block, and at least one task; adapts may say `modular.residency`, and fold where they don't.
+    What is folded is evaluated in double precision and becomes a new parameter; what is kept beside is distributed over the op that uses it:
+
+    Before:
+    ```mlir
+    %w = modular.site "q.weight" of @q transposed : tensor<384x384xf32>
+    %W = modular.adapt %w with %r {topic = @topic.q} : …
+    %y = onnx.MatMul %x, %W : …
+    ```
+    After, folded:
+    ```mlir
+    func.func private @body0(%x: …, %W: … {modular.slot = 0 : i64}) -> … { %y = onnx.MatMul %x, %W : … }
+    modular.stage @stage0 runs @body0 on [@q] [0] to [1] for ["base"]
+    modular.stage @stage1 runs @body0 on [@topic/q.weight] [0] to [2] for ["topic"]
+    ```
+    After, beside: `@body1` computes `onnx.Add (onnx.MatMul %x, %W), (onnx.MatMul (onnx.MatMul %x, %At), %Bt)`.
+
+    Modules, and parameters that no task reaches, are gone afterwards; @main stays as a declaration, whose attributes name the library's inputs and
+    outputs. Leaves alone: routers and tasks.
+  }];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::mlir::func::FuncDialect"];
+}
+
+#endif // GRAFT_TRANSFORMS_PASSES_TD
