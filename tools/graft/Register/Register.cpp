@@ -14,6 +14,7 @@
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/Onnx.h"
 #include "graft/Transforms/OnnxPasses.h"
+#include "graft/Transforms/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -33,4 +34,5 @@ void graft::registerEverything(mlir::DialectRegistry &registry) {
   registerGraftOnnxToLinalgPasses();
   registerGraftCodegenPasses();
   registerCpuCodegenPipelines();
+  registerGraftTransformsPasses();
 }

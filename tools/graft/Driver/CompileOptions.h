@@ -1,0 +1,41 @@
+//===- CompileOptions.h - What graft compile is asked for -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_DRIVER_COMPILEOPTIONS_H
+#define GRAFT_DRIVER_COMPILEOPTIONS_H
+
+#include "graft/Analysis/Residency.h"
+#include "graft/Codegen/Cpu/CpuTarget.h"
+#include "graft/Link/Link.h"
+
+#include <string>
+
+namespace graft {
+
+/// A level of the IR, or a file, at which compilation stops.
+enum class EmitLevel { Onnx, Modular, Dispatch, Linalg, LLVM, Assembly, Object, Library };
+
+struct CompileOptions {
+  std::string backbone;
+  std::string output; ///< "-": text to standard output, without weights
+  LinkOptions link;
+  ResidencyOptions residency;
+  CpuTarget target = CpuTarget::native();
+  bool splitTasks = false;
+  bool allowLinks = false;
+  bool timeReport = false;
+  bool warningsAreErrors = false;
+  EmitLevel emit = EmitLevel::Library;
+};
+
+/// Compiles, and returns the exit code: 0 done, 1 the input is at fault, 2 not supported, 70 an
+/// internal error. Errors go to standard error; on any, no output file is left.
+int compile(const CompileOptions &options);
+
+} // namespace graft
+
+#endif // GRAFT_DRIVER_COMPILEOPTIONS_H

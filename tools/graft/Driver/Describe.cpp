@@ -1,0 +1,222 @@
+//===- Describe.cpp - What a compilation tells: to the artifact and to its user -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Driver/Describe.h"
+
+#include "graft/Onnx/Origin.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::modular;
+
+static llvm::StringRef nameOf(Residency choice) {
+  return choice == Residency::Fold ? "fold" : "branch";
+}
+
+ResidencyTable graft::describeResidency(const ResidencyPlan &plan) {
+  ResidencyTable table;
+  for (const SiteResidency &choice : plan.sites) {
+    ResidencyRow &row = table.emplace_back();
+    row.site = AdaptOp(choice.adapt).getSite().getDefiningOp<SiteOp>().getPath().str();
+    for (StringAttr name : choice.modules)
+      row.adapters.push_back(name.str());
+    for (StringAttr task : choice.tasks)
+      row.tasks.push_back(task.str());
+    row.choice = choice;
+  }
+  return table;
+}
+
+void graft::printResidency(llvm::raw_ostream &out, const ResidencyPlan &plan,
+                           const ResidencyTable &table, const ResidencyOptions &options) {
+  struct Sum {
+    unsigned sites = 0, folded = 0;
+    uint64_t foldBytes = 0, branchBytes = 0, branchFlops = 0;
+    double error = 0;
+  };
+  llvm::MapVector<StringRef, Sum> sums;
+  std::vector<std::string> names;
+  names.reserve(table.size());
+  for (const ResidencyRow &row : table) {
+    names.push_back(llvm::join(row.adapters, "+"));
+    Sum &sum = sums[names.back()];
+    ++sum.sites;
+    sum.folded += row.choice.choice == Residency::Fold;
+    sum.foldBytes += row.choice.foldBytes;
+    sum.branchBytes += row.choice.branchBytes;
+    sum.branchFlops += row.choice.branchFlops;
+    sum.error = std::max(sum.error, row.choice.foldError);
+  }
+  if (!sums.empty()) {
+    out << "residency: sites, bytes folded or beside, operations a row beside, largest fold "
+           "error\n";
+    for (auto &[name, sum] : sums)
+      out << llvm::formatv("  {0}: {1} of {2} sites folded; {3} bytes folded, {4} beside, {5} "
+                           "operations; error {6:E2}\n",
+                           name, sum.folded, sum.sites, sum.foldBytes, sum.branchBytes,
+                           sum.branchFlops, sum.error);
+  }
+  out << "weights: " << plan.bytes << " bytes predicted, " << plan.leastBytes << " the least";
+  if (options.memoryBudget)
+    out << ", " << *options.memoryBudget << " the budget";
+  out << "\n";
+}
+
+/// A dimension of a `modular.dims` attribute.
+static std::vector<std::string> readDims(Attribute dims) {
+  std::vector<std::string> result;
+  if (auto list = dyn_cast_or_null<ArrayAttr>(dims))
+    for (auto dim : list.getAsRange<StringAttr>())
+      result.push_back(dim.str());
+  return result;
+}
+
+static ArtifactSpec::Tensor describeTensor(StringRef name, Type type, Attribute dims) {
+  ArtifactSpec::Tensor tensor;
+  tensor.name = name.str();
+  tensor.type = elementTypeName(cast<ShapedType>(type).getElementType()).str();
+  tensor.dims = readDims(dims);
+  return tensor;
+}
+
+llvm::json::Object graft::describeRows(const RowIndependence &rows) {
+  llvm::json::Object object{{"independent", bool(rows)}};
+  if (rows)
+    return object;
+  object["reason"] = rows.getReason();
+  if (Operation *culprit = rows.getCulprit()) {
+    object["op"] = culprit->getName().stripDialect();
+    object["node"] = originOf(culprit->getLoc()).node;
+  }
+  return object;
+}
+
+/// Small parameters are dense elements; the artifact takes bytes from the store.
+static WeightAttr asWeight(ParameterOp parameter) {
+  if (auto weight = dyn_cast<WeightAttr>(parameter.getValue()))
+    return weight;
+  auto dense = cast<DenseElementsAttr>(parameter.getValue());
+  ArrayRef<char> raw = dense.getRawData();
+  const size_t bytes = *WeightStore::byteSize(parameter.getType());
+  std::vector<char> expanded(raw.begin(), raw.end());
+  if (parameter.getType().getElementType().isInteger(1)) {
+    expanded.clear();
+    for (bool element : dense.getValues<bool>())
+      expanded.push_back(element);
+  } else if (dense.isSplat()) {
+    expanded.clear();
+    while (expanded.size() < bytes)
+      expanded.insert(expanded.end(), raw.begin(), raw.end());
+  }
+  auto &store = parameter.getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
+  StringRef key =
+      store.addProduced(parameter.getSymName(), parameter.getType(), std::move(expanded));
+  auto weight = WeightAttr::get(parameter.getContext(), key, parameter.getType());
+  parameter.setValueAttr(weight);
+  return weight;
+}
+
+FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
+                                                const std::vector<StageCode> &codes,
+                                                const ResidencyTable &residency) {
+  ArtifactSpec spec;
+  SymbolTable symbols(module);
+  auto main = symbols.lookup<func::FuncOp>("main");
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    auto name = main.getArgAttrOfType<StringAttr>(i, "modular.name");
+    Attribute dims = main.getArgAttr(i, "modular.dims");
+    spec.inputs.push_back(
+        describeTensor(name ? name.getValue() : "", main.getArgumentTypes()[i], dims));
+  }
+  llvm::StringMap<unsigned> codeIndex, stageIndex;
+  for (const StageCode &code : codes) {
+    codeIndex[code.name] = spec.codes.size();
+    spec.codes.push_back({code, ""});
+  }
+
+  for (auto stage : module.getOps<StageOp>()) {
+    auto body = symbols.lookup<func::FuncOp>(stage.getBody());
+    if (spec.stages.empty())
+      for (unsigned i = 0; i < body.getNumArguments(); ++i)
+        if (auto symbol = body.getArgAttrOfType<StringAttr>(i, "modular.symbol"))
+          spec.symbols.push_back(symbol.str());
+    stageIndex[stage.getSymName()] = spec.stages.size();
+    ArtifactSpec::Stage &described = spec.stages.emplace_back();
+    described.code = codeIndex.lookup(stage.getBody());
+    if (stage.getParent())
+      described.parent = stageIndex.lookup(*stage.getParent());
+    described.inputs.assign(stage.getInputs().begin(), stage.getInputs().end());
+    described.outputs.assign(stage.getOutputs().begin(), stage.getOutputs().end());
+    for (unsigned i = 0; i < body.getNumResults(); ++i)
+      spec.values.push_back(
+          describeTensor("", body.getResultTypes()[i], body.getResultAttr(i, "modular.dims")));
+    for (auto [index, slot] : llvm::enumerate(codes[described.code].parameters)) {
+      if (!slot.type) { // the code has no use for it
+        described.parameters.push_back({});
+        continue;
+      }
+      int64_t source = index;
+      if (auto packing = dyn_cast_or_null<DictionaryAttr>(slot.packing))
+        if (auto original = packing.getAs<IntegerAttr>("source"))
+          source = original.getInt();
+      auto parameter = symbols.lookup<ParameterOp>(
+          cast<FlatSymbolRefAttr>(stage.getParameters()[source]).getAttr());
+      described.parameters.push_back({asWeight(parameter), slot.packing});
+    }
+  }
+
+  ArrayAttr resultNames = main.getAllResultAttrs();
+  for (auto task : module.getOps<TaskOp>()) {
+    ArtifactSpec::Task &described = spec.tasks.emplace_back();
+    described.name = task.getSymName().str();
+    described.stage =
+        stageIndex.lookup(task->getAttrOfType<FlatSymbolRefAttr>("modular.stage").getValue());
+    auto outputs = task->getAttrOfType<DenseI64ArrayAttr>("modular.outputs");
+    for (auto [index, value] : llvm::enumerate(outputs.asArrayRef())) {
+      auto name = cast<DictionaryAttr>(resultNames[index]).getAs<StringAttr>("modular.name");
+      described.outputs.push_back({name.str(), unsigned(value)});
+    }
+    llvm::json::Array adapters, choices;
+    for (auto name : task.getModules().getAsRange<StringAttr>())
+      adapters.push_back(name.str());
+    for (const ResidencyRow &row : residency)
+      if (llvm::is_contained(row.tasks, described.name))
+        choices.push_back(llvm::json::Object{{"site", row.site},
+                                             {"adapters", row.adapters},
+                                             {"residency", nameOf(row.choice.choice)},
+                                             {"fold_error", row.choice.foldError}});
+    described.extra["adapters"] = std::move(adapters);
+    described.extra["residency"] = std::move(choices);
+  }
+
+  struct Sum {
+    int64_t sites = 0, bytes = 0, folded = 0;
+  };
+  llvm::MapVector<StringRef, Sum> modules;
+  for (const ResidencyRow &row : residency)
+    if (row.adapters.size() == 1) {
+      Sum &sum = modules[row.adapters.front()];
+      const bool folds = row.choice.choice == Residency::Fold;
+      ++sum.sites;
+      sum.folded += folds;
+      sum.bytes += folds ? row.choice.foldBytes : row.choice.branchBytes;
+    }
+  for (auto &[name, sum] : modules)
+    spec.modules.push_back(llvm::json::Object{{"name", name},
+                                              {"kind", "parameter composition"},
+                                              {"sites", sum.sites},
+                                              {"bytes", sum.bytes},
+                                              {"residency", sum.folded == sum.sites ? "fold"
+                                                            : sum.folded == 0       ? "branch"
+                                                                                    : "mixed"}});
+  return spec;
+}

@@ -1,0 +1,41 @@
+//===- Describe.h - What a compilation tells: to the artifact and to its user -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_DRIVER_DESCRIBE_H
+#define GRAFT_DRIVER_DESCRIBE_H
+
+#include "graft/Analysis/Residency.h"
+#include "graft/Analysis/RowIndependence.h"
+#include "graft/Artifact/Artifact.h"
+
+namespace graft {
+
+/// The choices of a residency plan by name, one row for each site and set of adapters.
+struct ResidencyRow {
+  std::string site;
+  std::vector<std::string> adapters, tasks;
+  SiteResidency choice; ///< its ops may be gone
+};
+using ResidencyTable = std::vector<ResidencyRow>;
+ResidencyTable describeResidency(const ResidencyPlan &plan);
+
+/// The cost model as it was applied: what each adapter's sites cost either way, what was chosen,
+/// and the bytes that it predicts.
+void printResidency(llvm::raw_ostream &out, const ResidencyPlan &plan, const ResidencyTable &table,
+                    const ResidencyOptions &options);
+
+/// The manifest's `rows`: whether tasks may be mixed in a batch, or the op that forbids it.
+llvm::json::Object describeRows(const RowIndependence &rows);
+
+/// The artifact of a module that SplitTasks has made, with the code of its bodies.
+mlir::FailureOr<ArtifactSpec> describeArtifact(mlir::ModuleOp module,
+                                               const std::vector<StageCode> &codes,
+                                               const ResidencyTable &residency);
+
+} // namespace graft
+
+#endif // GRAFT_DRIVER_DESCRIBE_H
