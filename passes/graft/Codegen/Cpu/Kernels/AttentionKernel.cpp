@@ -105,12 +105,16 @@ struct AttentionKernel {
       packKeys(key, valid);
       if (maskRow && !maskVaries('s'))
         fillMaskRow(b.index(0), key, valid);
-      b.loop(b.index(0), tiles, 1, {b.index(0)}, [&](Value t, ValueRange carried) -> Values {
-        Value r0 = carried[0], r1 = b.share(b.add(t, 1), tiles, count), n = b.sub(r1, r0);
-        b.switchExact(n, rowsPerTile, [&](unsigned rows) { buildScores(rows, r0, valid); });
-        b.loop(b.index(0), n, 1, [&](Value r) { buildWeights(r, b.add(r0, r), key, valid); });
+      // Both rows are carried: LLVM would repeat the division that the first comes from for each
+      // row and step.
+      b.loop(b.index(0), tiles, 1, {b.index(0), first}, [&](Value t, ValueRange carried) -> Values {
+        Value r0 = carried[0], query = carried[1];
+        Value r1 = b.share(b.add(t, 1), tiles, count), n = b.sub(r1, r0);
+        b.switchExact(n, rowsPerTile, [&](unsigned rows) { buildScores(rows, query, valid); });
+        b.loop(b.index(0), n, 1,
+               [&](Value r) { buildWeights(r, b.add(r0, r), b.add(query, r), key, valid); });
         b.switchExact(n, rowsPerTile, [&](unsigned rows) { addValues(rows, r0, key, valid); });
-        return {r1};
+        return {r1, b.add(query, n)};
       });
     });
     b.loop(b.index(0), count, 1, [&](Value row) {
@@ -149,14 +153,13 @@ private:
   }
 
   /// scores[r][key] = Q K
-  void buildScores(unsigned rows, Value r0, Value valid) {
+  void buildScores(unsigned rows, Value query, Value valid) {
     int64_t lanes = b.target.lanes, width = b.target.panel();
     b.loop(b.index(0), b.ceilDiv(valid, b.index(width)), 1, [&](Value p) {
       Values acc = accumulateTile(
           b, rows, 2, b.index(depth), Values(rows * 2, b.splat(0.0f)),
           [&](unsigned r, Value d) {
-            Value row = b.add(b.add(r0, r), first);
-            return b.load(q, place(op.getQLayout(), batch, head, row, d));
+            return b.load(q, place(op.getQLayout(), batch, head, b.add(query, r), d));
           },
           [&](unsigned c, Value d) { return b.loadVector(panels, {p, d, b.index(c * lanes)}); });
       for (unsigned r = 0; r < rows; ++r)
@@ -203,9 +206,9 @@ private:
   }
 
   /// scores[r] becomes e^(score − maximum); the row's maximum, total and output follow.
-  void buildWeights(Value r, Value row, Value key, Value valid) {
+  void buildWeights(Value r, Value row, Value query, Value key, Value valid) {
     int64_t lanes = b.target.lanes;
-    Value query = b.add(first, row), limit = valid;
+    Value limit = valid;
     if (maskRow && maskVaries('s'))
       fillMaskRow(query, key, valid);
     if (op.getCausal()) {
