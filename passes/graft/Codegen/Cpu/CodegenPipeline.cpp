@@ -56,7 +56,7 @@ static void addKernels(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createConvertDispatchToKernelsPass(kernels));
   pm.addNestedPass<func::FuncOp>(createConvertDispatchToLoopsPass());
   pm.addNestedPass<func::FuncOp>(createLowerStridedCopiesPass());
-  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  pm.addNestedPass<func::FuncOp>(createLinalgToLoopsPass());
 }
 
 static void addHost(OpPassManager &pm) {

@@ -42,6 +42,15 @@ def ConvertDispatchToLoopsPass : Pass<"convert-dispatch-to-loops", "::mlir::func
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
+def LinalgToLoopsPass : Pass<"graft-linalg-to-loops", "::mlir::func::FuncOp"> {
+  let summary = "Lower linalg on memrefs to loops, the outer ones parallel";
+  let description = [{
+    The leading parallel dimensions of an op, all but the innermost loop, become one `scf.parallel`; the rest are `scf.for`. The innermost
+    loop is scalar: LLVM vectorises it.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
 def ConvertDispatchToKernelsPass : Pass<"convert-dispatch-to-kernels", "::mlir::ModuleOp"> {
   let summary = "Lower dispatch ops on memrefs to calls of kernels";
   let description = [{
