@@ -25,7 +25,7 @@ using namespace graft;
 static constexpr int64_t kStackBytes = 128 << 10;
 
 static int64_t staticBytes(MemRefType type) {
-  return type.hasStaticShape() ? type.getNumElements() * storedBytes(type.getElementType())
+  return type.hasStaticShape() ? type.getNumElements() * bytesInBuffer(type.getElementType())
                                : std::numeric_limits<int64_t>::max();
 }
 

@@ -72,17 +72,17 @@ Value graft::viewPointer(OpBuilder &builder, Location loc, Value memory, MemRefT
   return memref::ViewOp::create(builder, loc, type, bytes, shift, dynamicSizes);
 }
 
-int64_t graft::storedBytes(Type type) {
+int64_t graft::bytesInBuffer(Type type) {
   if (type.isIndex())
     return 8;
   if (auto vector = dyn_cast<VectorType>(type))
-    return vector.getNumElements() * storedBytes(vector.getElementType());
+    return vector.getNumElements() * bytesInBuffer(vector.getElementType());
   return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
 }
 
 Value graft::bufferBytes(OpBuilder &builder, Location loc, MemRefType type,
                          ValueRange dynamicSizes) {
-  int64_t fixed = storedBytes(type.getElementType());
+  int64_t fixed = bytesInBuffer(type.getElementType());
   for (int64_t size : type.getShape())
     if (!ShapedType::isDynamic(size))
       fixed *= size;

@@ -57,7 +57,7 @@ mlir::Value bufferBytes(mlir::OpBuilder &builder, mlir::Location loc, mlir::MemR
                         mlir::ValueRange dynamicSizes);
 
 /// Bytes of an element in memory.
-int64_t storedBytes(mlir::Type type);
+int64_t bytesInBuffer(mlir::Type type);
 
 } // namespace graft
 
