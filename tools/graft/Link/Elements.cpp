@@ -18,7 +18,7 @@ bool graft::isParameterElement(Type type) {
   return isa<Float64Type, Float32Type, Float16Type, BFloat16Type>(type);
 }
 
-unsigned graft::storedBytes(Type type) { return type.getIntOrFloatBitWidth() / 8; }
+unsigned graft::elementSize(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 
 APFloat graft::readElement(const char *data, FloatType type) {
   uint64_t bits = 0;

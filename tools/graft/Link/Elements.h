@@ -18,7 +18,7 @@ namespace graft {
 bool isParameterElement(mlir::Type type);
 
 /// The number of bytes of such an element.
-unsigned storedBytes(mlir::Type type);
+unsigned elementSize(mlir::Type type);
 
 /// The element at `data`.
 llvm::APFloat readElement(const char *data, mlir::FloatType type);

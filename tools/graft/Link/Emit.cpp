@@ -85,7 +85,7 @@ FlatSymbolRefAttr Emitter::own(const LinkedAdapter &adapter, const SafeTensor &t
                                RankedTensorType type, bool transposed) {
   StringRef name = tensor.name;
   name.consume_front("base_model.model.");
-  unsigned width = storedBytes(tensor.type.getElementType());
+  unsigned width = elementSize(tensor.type.getElementType());
   if (transposed)
     return produced(
         adapter, name, type,
@@ -107,7 +107,7 @@ RankedTensorType reshaped(const SafeTensor &tensor, ArrayRef<int64_t> shape) {
 /// that takes all of it.
 std::vector<char> ungroupedUp(const SafeTensor &up, int64_t groups) {
   int64_t out = up.type.getDimSize(0), part = up.type.getDimSize(1), rank = part * groups;
-  unsigned width = storedBytes(up.type.getElementType());
+  unsigned width = elementSize(up.type.getElementType());
   std::vector<char> bytes(out * rank * width);
   for (int64_t row = 0; row < out; ++row) {
     int64_t group = row / (out / groups);
@@ -124,7 +124,7 @@ std::vector<char> Emitter::tiedRows(const Site &site, const Change &change) {
   ArrayRef<int64_t> shape = site.canonical().getShape();
   auto type = cast<FloatType>(site.stored.getElementType());
   auto given = cast<FloatType>(change.value->type.getElementType());
-  unsigned width = storedBytes(type), givenWidth = storedBytes(given);
+  unsigned width = elementSize(type), givenWidth = elementSize(given);
   std::vector<char> bytes = site.transposed ? transposeBytes(stored, shape[1], shape[0], width)
                                             : std::vector<char>(stored.begin(), stored.end());
   for (auto [row, token] : llvm::enumerate(change.indices))
@@ -254,7 +254,7 @@ void Emitter::ungroup(SitePlan &here) {
   for (int64_t dim : ArrayRef<int64_t>(shape).drop_front(2))
     kernel *= dim;
   shape[1] = part * here.groups;
-  unsigned width = storedBytes(site.stored.getElementType());
+  unsigned width = elementSize(site.stored.getElementType());
   std::vector<char> bytes(out * shape[1] * kernel * width);
   for (int64_t row = 0; row < out; ++row) {
     int64_t group = row / (out / here.groups);

@@ -170,7 +170,7 @@ int64_t firstDifference(const Binding &binding) {
   std::vector<char> buffer;
   std::optional<ArrayRef<char>> bytes;
   if (site.absent) {
-    buffer.resize(site.stored.getNumElements() * storedBytes(site.stored.getElementType()));
+    buffer.resize(site.stored.getNumElements() * elementSize(site.stored.getElementType()));
     bytes = buffer;
   } else {
     bytes = constantBytes(site.uses.front().constant, buffer);
@@ -180,7 +180,7 @@ int64_t firstDifference(const Binding &binding) {
     return 0;
   auto own = cast<FloatType>(site.stored.getElementType());
   auto given = cast<FloatType>(copy.type.getElementType());
-  unsigned ownWidth = storedBytes(own), givenWidth = storedBytes(given);
+  unsigned ownWidth = elementSize(own), givenWidth = elementSize(given);
   RankedTensorType canonical = site.canonical();
   bool matrix = canonical.getRank() == 2;
   int64_t columns = matrix ? canonical.getDimSize(1) : 1,
@@ -410,7 +410,7 @@ bool graft::holdSameTable(const Site &embedding, const Site &linear) {
   auto aBytes = constantBytes(a, aBuffer), bBytes = constantBytes(b, bBuffer);
   if (!aBytes || !bBytes)
     return false;
-  unsigned width = storedBytes(embedding.stored.getElementType());
+  unsigned width = elementSize(embedding.stored.getElementType());
   for (int64_t row = 0; row < shape[0]; ++row)
     for (int64_t column = 0; column < shape[1]; ++column)
       if (std::memcmp(aBytes->data() + storedIndex(embedding, row, column) * width,
