@@ -106,7 +106,7 @@ void graft::addCpuCodegenPasses(OpPassManager &pm, const CodegenOptions &options
 static void dropOwnAttributes(ModuleOp module) {
   for (auto function : module.getOps<LLVM::LLVMFuncOp>())
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      for (NamedAttribute attribute : llvm::to_vector(function.getArgAttrs(i)))
+      for (NamedAttribute attribute : cast<FunctionOpInterface>(*function).getArgAttrs(i))
         if (attribute.getName().getValue().starts_with("modular.") ||
             attribute.getName().getValue().starts_with("dispatch."))
           function.removeArgAttr(i, attribute.getName());
