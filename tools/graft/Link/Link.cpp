@@ -10,6 +10,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Regex.h"
 
 using namespace mlir;
 using namespace graft;
@@ -193,6 +194,9 @@ Error Planner::run(LinkPlan &plan) {
   plan.backbone = owned;
   if (Error error = checkNames(plan))
     return error;
+  for (const auto &[pattern, replacement] : options.maps)
+    if (std::string words; !llvm::Regex(pattern).isValid(words))
+      return inputFault("--map: " + pattern + ": expected a POSIX extended expression: " + words);
   plan.adapters.reserve(options.adapters.size());
   for (const auto &option : options.adapters) {
     auto adapter = readAdapter(option.directory, context);
