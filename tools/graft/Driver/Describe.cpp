@@ -92,10 +92,10 @@ llvm::json::Object graft::describeRows(const RowIndependence &rows) {
   llvm::json::Object object{{"independent", bool(rows)}};
   if (rows)
     return object;
-  object["reason"] = rows.getReason();
+  object["reason"] = rows.getReason().str();
   if (Operation *culprit = rows.getCulprit()) {
-    object["op"] = culprit->getName().stripDialect();
-    object["node"] = originOf(culprit->getLoc()).node;
+    object["op"] = culprit->getName().stripDialect().str();
+    object["node"] = originOf(culprit->getLoc()).node.str();
   }
   return object;
 }
@@ -211,7 +211,7 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
       sum.bytes += folds ? row.choice.foldBytes : row.choice.branchBytes;
     }
   for (auto &[name, sum] : modules)
-    spec.modules.push_back(llvm::json::Object{{"name", name},
+    spec.modules.push_back(llvm::json::Object{{"name", name.str()},
                                               {"kind", "parameter composition"},
                                               {"sites", sum.sites},
                                               {"bytes", sum.bytes},
