@@ -45,7 +45,8 @@ inline double now() {
   return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
-/// The median time of a call in ns, over 0.15 s. Calls too short for the clock are timed by the dozen.
+/// The median time of a call in ns, over 0.15 s. Calls too short for the clock are timed by the
+/// dozen.
 template <typename F> double median(F call) {
   std::vector<double> times;
   call();

@@ -32,7 +32,8 @@ static Floats made(long n, float scale = 1) {
   return x;
 }
 
-static void report(const char *what, double ns, const Floats &y, const std::vector<double> &expected, double flops) {
+static void report(const char *what, double ns, const Floats &y,
+                   const std::vector<double> &expected, double flops) {
   double error = 0, norm = 0;
   for (size_t i = 0; i < y.size(); ++i) {
     error += (y[i] - expected[i]) * (y[i] - expected[i]);
@@ -41,7 +42,8 @@ static void report(const char *what, double ns, const Floats &y, const std::vect
   error = std::sqrt(error / norm);
   bool bad = !(error <= 2e-6);
   failed |= bad;
-  std::printf("%s: %.1f us, %.1f GFLOP/s, relative error %.1e%s\n", what, ns * 1e-3, flops / ns, error, bad ? " FAILED" : "");
+  std::printf("%s: %.1f us, %.1f GFLOP/s, relative error %.1e%s\n", what, ns * 1e-3, flops / ns,
+              error, bad ? " FAILED" : "");
 }
 
 /// softmax of a row in place.
@@ -74,7 +76,8 @@ static void norms() {
       for (long j = 0; j < 384; ++j)
         expected.push_back((h[j] - mean) / std::sqrt(variance + 1e-12) * g[j] + b[j]);
     }
-    report(m == 1 ? "residual + layer norm 1 x 384" : "residual + layer norm 128 x 384", ns, y, expected, 8.0 * m * 384);
+    report(m == 1 ? "residual + layer norm 1 x 384" : "residual + layer norm 128 x 384", ns, y,
+           expected, 8.0 * m * 384);
   }
   for (long n : {128, 77, 5}) {
     long m = 1536;
@@ -95,7 +98,8 @@ static void norms() {
 
 /// What all variants compute; each operand by (batch, head, position, depth).
 using At = std::function<double(long, long, long, long)>;
-static std::vector<double> attend(long B, long H, long S, long T, long D, long E, double scale, At q, At k, At v, At mask,
+static std::vector<double> attend(long B, long H, long S, long T, long D, long E, double scale,
+                                  At q, At k, At v, At mask,
                                   std::function<long(long, long, long, long)> place) {
   std::vector<double> out(B * H * S * E);
   for (long b = 0; b < B; ++b)
@@ -124,41 +128,49 @@ static void attentions() {
   };
   for (auto [B, S] : {Size{1, 1}, {1, 64}, {1, 128}, {2, 129}, {1, 512}}) {
     long H = 12, D = 32;
-    Floats q = made(B * S * H * D, 3), k = made(B * S * H * D, 3), v = made(B * S * H * D), m(B * S), y(B * S * H * D);
+    Floats q = made(B * S * H * D, 3), k = made(B * S * H * D, 3), v = made(B * S * H * D),
+           m(B * S), y(B * S * H * D);
     if (S > 4)
       for (long b = 0; b < B; ++b)
         m[b * S + 3] = m[b * S + S - 1] = -3e38f;
-    Ref<4> rq(q.data(), {B, S, H, D}), rk(k.data(), {B, S, H, D}), rv(v.data(), {B, S, H, D}), rm(m.data(), {B, 1, 1, S}),
-        ry(y.data(), {B, S, H, D});
+    Ref<4> rq(q.data(), {B, S, H, D}), rk(k.data(), {B, S, H, D}), rv(v.data(), {B, S, H, D}),
+        rm(m.data(), {B, 1, 1, S}), ry(y.data(), {B, S, H, D});
     double ns = median([&] { _mlir_ciface_attention(&rq, &rk, &rv, &rm, &ry); });
     long s0 = S;
     auto at = [=](long b, long h, long s, long d) { return ((b * s0 + s) * H + h) * D + d; };
     auto expected = attend(
-        B, H, S, S, D, D, 0.17677669529663687, [&](long b, long h, long s, long d) { return q[at(b, h, s, d)]; },
+        B, H, S, S, D, D, 0.17677669529663687,
+        [&](long b, long h, long s, long d) { return q[at(b, h, s, d)]; },
         [&](long b, long h, long s, long d) { return k[at(b, h, s, d)]; },
         [&](long b, long h, long s, long d) { return v[at(b, h, s, d)]; },
         [&](long b, long, long, long t) { return m[b * s0 + t]; }, at);
-    report(("attention " + std::to_string(B) + " x " + std::to_string(S) + ", 12 heads of 32").c_str(), ns, y, expected,
-           4.0 * B * H * S * S * D);
+    report(
+        ("attention " + std::to_string(B) + " x " + std::to_string(S) + ", 12 heads of 32").c_str(),
+        ns, y, expected, 4.0 * B * H * S * S * D);
   }
   for (auto [S, T] : {Size{7, 7}, {150, 150}, {5, 140}, {140, 5}}) {
     long B = 2, H = 6, G = 2, D = 20, E = 36;
-    Floats q = made(B * H * S * D, 2), k = made(B * G * D * T, 2), v = made(B * G * T * E), y(B * H * S * E);
+    Floats q = made(B * H * S * D, 2), k = made(B * G * D * T, 2), v = made(B * G * T * E),
+           y(B * H * S * E);
     bool *m = new bool[S * T];
     for (long i = 0; i < S * T; ++i)
       m[i] = i % 7 != 3;
-    Ref<4> rq(q.data(), {B, H, S, D}), rk(k.data(), {B, G, D, T}), rv(v.data(), {B, G, T, E}), ry(y.data(), {B, H, S, E});
+    Ref<4> rq(q.data(), {B, H, S, D}), rk(k.data(), {B, G, D, T}), rv(v.data(), {B, G, T, E}),
+        ry(y.data(), {B, H, S, E});
     Ref<2, bool> rm(m, {S, T});
     double ns = median([&] { _mlir_ciface_grouped(&rq, &rk, &rv, &rm, &ry); });
     long s0 = S, t0 = T;
     auto expected = attend(
-        B, H, S, T, D, E, 0.3, [&](long b, long h, long s, long d) { return q[((b * H + h) * s0 + s) * D + d]; },
+        B, H, S, T, D, E, 0.3,
+        [&](long b, long h, long s, long d) { return q[((b * H + h) * s0 + s) * D + d]; },
         [&](long b, long h, long t, long d) { return k[((b * G + h / 3) * D + d) * t0 + t]; },
         [&](long b, long h, long t, long e) { return v[((b * G + h / 3) * t0 + t) * E + e]; },
-        [&](long, long, long s, long t) { return t <= s + t0 - s0 && m[s * t0 + t] ? 0.0 : -INFINITY; },
+        [&](long, long, long s, long t) {
+          return t <= s + t0 - s0 && m[s * t0 + t] ? 0.0 : -INFINITY;
+        },
         [=](long b, long h, long s, long e) { return ((b * H + h) * s0 + s) * E + e; });
-    report(("grouped causal attention " + std::to_string(S) + " x " + std::to_string(T)).c_str(), ns, y, expected,
-           2.0 * B * H * S * T * (D + E));
+    report(("grouped causal attention " + std::to_string(S) + " x " + std::to_string(T)).c_str(),
+           ns, y, expected, 2.0 * B * H * S * T * (D + E));
     delete[] m;
   }
 }
@@ -177,7 +189,8 @@ static void products() {
       for (long i = 0; i < M; ++i)
         for (long j = 0; j < N; ++j)
           for (long l = 0; l < K; ++l)
-            expected[(b * M + i) * N + j] += double(a[(b * M + i) * K + l]) * c[(b % G * N + j) * K + l];
+            expected[(b * M + i) * N + j] +=
+                double(a[(b * M + i) * K + l]) * c[(b % G * N + j) * K + l];
     std::string size = std::to_string(M) + " x " + std::to_string(N) + " x " + std::to_string(K);
     report(("6 products " + size).c_str(), ns, y, expected, 2.0 * B * G * M * N * K);
     Floats x = made(B * K * M), w = made(B * K * N), z(B * M * N);

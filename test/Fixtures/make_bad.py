@@ -418,7 +418,7 @@ def wrong_runs():
     run("lengths-differ", [("attention_mask", "seq")], dict(both, attention_mask="mask-of-9"))
     run("index-out-of-range", [("index", "indices", "range", "Gather")], dict(both, input_ids="out-of-range"))
     run("index-negative", [("index", "indices", "range", "Gather")], dict(both, input_ids="negative"))
-    run("sequence-too-long", [("index", "indices", "range", "expected", "Gather")],
+    run("sequence-too-long", [("index", "indices", "range", "expected", "Gather", "dimensions")],
         {"input_ids": "long-ids", "attention_mask": "long-mask"})
     run("unknown-task", ["zebra"], both, flags=["--task", "zebra"])
     run("unknown-output", ["zebra"], both, flags=["--output", "zebra=@/dev/null"])

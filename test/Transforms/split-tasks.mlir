@@ -35,16 +35,16 @@ func.func @main(%x: tensor<?x2xf32> {modular.name = "x", modular.dims = ["batch"
 // CHECK: onnx.MatMul %[[X]], %[[W]]
 // CHECK: modular.stage @stage0 runs @body0 on [@first] [0] to [1] for ["base", "topic"]
 
-// CHECK: func.func private @body1
-// CHECK: modular.stage @stage1 runs @body1 after @stage0 on [@second] [1] to [2] for ["base"]
-// Folded, both leaves share one body.
-// FOLD: modular.stage @stage2 runs @body1 after @stage0 on [@"topic/second.weight"] [1] to [3] for ["topic"]
+// The leaf without modules has the trunk's very body.
+// CHECK: modular.stage @stage1 runs @body0 after @stage0 on [@second] [1] to [2] for ["base"]
+// Folded, the task's leaf has it too.
+// FOLD: modular.stage @stage2 runs @body0 after @stage0 on [@"topic/second.weight"] [1] to [3] for ["topic"]
 
-// BRANCH: func.func private @body2(%{{.*}}: index {{.*}}, %[[X:.*]]: tensor<?x2xf32> {{.*}}, %[[W:.*]]: tensor<2x2xf32> {modular.slot = 0 : i64}, %[[A:.*]]: tensor<1x2xf32> {modular.slot = 1 : i64}, %[[B:.*]]: tensor<2x1xf32> {modular.slot = 2 : i64})
+// BRANCH: func.func private @body1(%{{.*}}: index {{.*}}, %[[X:.*]]: tensor<?x2xf32> {{.*}}, %[[W:.*]]: tensor<2x2xf32> {modular.slot = 0 : i64}, %[[A:.*]]: tensor<1x2xf32> {modular.slot = 1 : i64}, %[[B:.*]]: tensor<2x1xf32> {modular.slot = 2 : i64})
 // BRANCH: %[[Y:.*]] = onnx.MatMul %[[X]], %[[W]]
 // BRANCH: %[[AT:.*]] = onnx.Transpose %[[A]]
 // BRANCH: %[[LOW:.*]] = onnx.MatMul %[[X]], %[[AT]] {{.*}} -> tensor<?x1xf32>
 // BRANCH: %[[BT:.*]] = onnx.Transpose %[[B]]
 // BRANCH: %[[D:.*]] = onnx.MatMul %[[LOW]], %[[BT]]
 // BRANCH: onnx.Add %[[Y]], %[[D]]
-// BRANCH: modular.stage @stage2 runs @body2 after @stage0 on [@second, @"topic/second.weight.down", @"topic/second.weight.up"] [1] to [3] for ["topic"]
+// BRANCH: modular.stage @stage2 runs @body1 after @stage0 on [@second, @"topic/second.weight.down", @"topic/second.weight.up"] [1] to [3] for ["topic"]
