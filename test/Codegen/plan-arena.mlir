@@ -54,3 +54,17 @@ func.func @stage(%n: index {modular.symbol = "n"}, %x: memref<?xf32> {modular.di
   }
   return
 }
+
+// The first op of the function is a buffer itself: views stand where it stood.
+// CHECK-LABEL: func.func @starts_with_buffers
+// CHECK-COUNT-2: memref.view
+// CHECK-NOT: memref.alloc
+func.func @starts_with_buffers(%x: memref<4xf32> {modular.dims = ["4"]},
+                               %y: memref<4xf32> {modular.dims = ["4"], modular.output = 0 : i64}) attributes {modular.stage} {
+  %a = memref.alloc() : memref<4xf32>
+  %b = memref.alloc() : memref<4xf32>
+  memref.copy %x, %a : memref<4xf32> to memref<4xf32>
+  memref.copy %a, %b : memref<4xf32> to memref<4xf32>
+  memref.copy %b, %y : memref<4xf32> to memref<4xf32>
+  return
+}

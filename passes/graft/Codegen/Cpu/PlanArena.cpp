@@ -142,8 +142,10 @@ struct PlanArena : graft::impl::PlanArenaPassBase<PlanArena> {
       Value offset = memref::LoadOp::create(builder, loc, offsets, position);
       Value view = memref::ViewOp::create(builder, loc, alloc.getType(), arena, offset, sizes);
       alloc.replaceAllUsesWith(view);
-      alloc.erase();
     }
+    // Only now: the first of them may be what the builder stands before.
+    for (memref::AllocOp alloc : buffers)
+      alloc.erase();
     func->setAttr(kBuffersAttr, builder.getDenseI64ArrayAttr(intervals));
     return success();
   }
