@@ -1,4 +1,4 @@
-# RUN: %python %s --graft graft
+# By hand: python3 node_tests.py --graft GRAFT [--filter REGEX]; it takes half an hour.
 """Runs the node tests that come with the onnx package through graft, one small model for each behaviour of an op.
 
 A case counts as unsupported if graft says so (exit code 2); which ones may do that is listed here, so that support that is

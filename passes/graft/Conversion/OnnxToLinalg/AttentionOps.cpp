@@ -126,8 +126,9 @@ static LogicalResult lowerAttention(Lowering &l, onnx::AttentionOp op) {
       Type type = mask.element();
       mask = l.map({mask, triangle}, broadcastDims(mask.dims, triangle.dims), type,
                    [&](B &b, ValueRange v) -> Value {
+                     Type at = v[0].getType(); // f32 where the mask is of half precision
                      Value none = arith::ConstantOp::create(
-                         b, type.isInteger(1) ? zeroOf(type) : lowestOf(type, false));
+                         b, at.isInteger(1) ? zeroOf(at) : lowestOf(at, false));
                      return arith::SelectOp::create(b, v[1], v[0], none);
                    });
     }
