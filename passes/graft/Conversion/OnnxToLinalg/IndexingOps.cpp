@@ -196,6 +196,8 @@ static LogicalResult lowerTrilu(Lowering &l, onnx::TriluOp op) {
 
 static LogicalResult lowerOneHot(Lowering &l, onnx::OneHotOp op) {
   Tensor indices = l.get(op.getIndices()), values = l.get(op.getValues());
+  if (!l.shapes.elements(op.getDepth()))
+    return l.unsupported(op, "a depth that is not one integer");
   const Dims &dims = l.dims(op.getOutput());
   int64_t axis = normalizeAxis(op.getAxis(), dims.size());
   Value depth = l.index(dims[axis]);
