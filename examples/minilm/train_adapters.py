@@ -210,13 +210,13 @@ def main():
     for name in arguments.only or CONFIGS:
         if name == "topic":
             result = train_classifier(name, corpus.topics(arguments.lists, english, 600), list(corpus.SECTIONS),
-                                      arguments.output, tokenizer, epochs=4, rate=1e-3)
+                                      arguments.output, tokenizer, epochs=2, rate=1e-3)
         elif name == "lang":
             result = train_classifier(name, corpus.snippets(arguments.lists, 600), corpus.LANGUAGES,
-                                      arguments.output, tokenizer, epochs=5, rate=2e-3)
+                                      arguments.output, tokenizer, epochs=2, rate=2e-3)
         else:
             result = train_german(corpus.translations(arguments.lists, english, "de", 6000), arguments.output,
-                                  tokenizer, epochs=4, rate=1e-3)
+                                  tokenizer, epochs=2, rate=1e-3)
         results = json.loads(file.read_text()) if file.exists() else {}
         file.write_text(json.dumps(results | {name: result}, indent=1) + "\n")
 
