@@ -30,8 +30,8 @@ TOKENS = 32
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
 LINEAR = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
 CONFIGS = {
-    "topic": dict(r=8, lora_alpha=16, target_modules=["query", "value", "intermediate.dense"],
-                  layers_to_transform=[3, 4, 5], layers_pattern="layer", modules_to_save=["classifier"]),
+    "topic": dict(r=8, lora_alpha=16, target_modules=["query", "value", "dense"],
+                  layers_to_transform=[2, 3, 4, 5], layers_pattern="layer", modules_to_save=["classifier"]),
     "lang": dict(r=4, lora_alpha=8, target_modules=["query", "key", "value", "dense"],
                  layers_to_transform=[3, 4, 5], layers_pattern="layer", modules_to_save=["classifier"],
                  rank_pattern={"query": 8, "key": 8}, alpha_pattern={"query": 16, "key": 16}),
@@ -209,8 +209,8 @@ def main():
     file = arguments.output / "accuracy.json"
     for name in arguments.only or CONFIGS:
         if name == "topic":
-            result = train_classifier(name, corpus.topics(arguments.lists, english, 600), list(corpus.SECTIONS),
-                                      arguments.output, tokenizer, epochs=2, rate=1e-3)
+            result = train_classifier(name, corpus.topics(arguments.lists, english, 1200), list(corpus.SECTIONS),
+                                      arguments.output, tokenizer, epochs=3, rate=2e-3)
         elif name == "lang":
             result = train_classifier(name, corpus.snippets(arguments.lists, 600), corpus.LANGUAGES,
                                       arguments.output, tokenizer, epochs=2, rate=2e-3)
