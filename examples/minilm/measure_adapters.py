@@ -47,7 +47,9 @@ def check_merge(model, folder, tokenizer, texts):
         wanted = [part.numpy() for part in train.outputs(train.load(name, folder), tokenizer, texts)]
         for attach in (False, True):
             found = onnx_outputs(model, [folder / name], tokenizer, texts, attach)
-            for one, two in zip(found, wanted):
+            # An adapter without a head leaves the backbone's, which the exporter and training draw apart.
+            own_head = (folder / name / "labels.json").exists()
+            for one, two in list(zip(found, wanted))[0 if own_head else 1:]:
                 worst = max(worst, np.linalg.norm(one - two) / np.linalg.norm(two))
         print(f"{name}: merge.py and PEFT differ by {worst:.1e} at most so far")
     return worst
