@@ -28,9 +28,11 @@ step "building"
 cmake --build --preset "$preset" -j "${GRAFT_JOBS:-$(nproc)}"
 step "testing"
 # strict: a test that is skipped for want of something that setup.sh installs is an error.
+# lit runs in our Python environment, which has the psutil that its --timeout needs.
+python=$(./setup.sh --python)
 results=build/$preset/test/results.json
 status=0
-/usr/lib/llvm-22/bin/lit --param strict=1 -sv --timeout 900 "${filter[@]}" -o "$results" "build/$preset/test" || status=$?
+"$python" /usr/lib/llvm-22/bin/lit --param strict=1 -sv --timeout 900 "${filter[@]}" -o "$results" "build/$preset/test" || status=$?
 step "done"
-python3 test/summary.py "$results" || status=1
+"$python" test/summary.py "$results" || status=1
 exit "$status"

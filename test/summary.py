@@ -15,7 +15,9 @@ def main(path):
     for test in tests:
         if test["code"] not in PASSED | SKIPPED:
             print(f"{test['code']}: {test['name']}")
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    if skipped:
+        print(f"{skipped} skipped")
+    print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
 
