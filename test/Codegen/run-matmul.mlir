@@ -14,7 +14,11 @@
 // SYMBOLS-NOT: {{ [Uw] }}
 // SYMBOLS: T graft_artifact_query
 // SYMBOLS-NOT: {{.}}
-// WIDE: vfmadd{{.*}}zmm
+// A step of the inner loop multiplies and adds in one instruction.
+// WIDE: prefetcht1
+// WIDE-NEXT: prefetcht1
+// WIDE-NEXT: vbroadcastss {{.*}}, %[[X:zmm[0-9]+]]
+// WIDE-NEXT: vfmadd{{.*}} %[[X]],
 // TARGET-DAG: "prefer-vector-width"="256"
 // TARGET-NOT: declare {{.*}}@{{mem|exp|erf}}
 
