@@ -55,6 +55,15 @@ def LowerStridedCopiesPass : Pass<"graft-lower-strided-copies", "::mlir::func::F
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def LowerExpandShapesPass : Pass<"graft-lower-expand-shapes"> {
+  let summary = "Turn expanded views into sizes and strides";
+  let description = [{
+    A `memref.expand_shape` becomes a `memref.reinterpret_cast` whose sizes are those of `output_shape`. Upstream's `expand-strided-metadata`
+    computes them from the source instead, and crashes where a group has two that are dynamic.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def OutlineParallelPass : Pass<"graft-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "Turn outermost parallel loops into functions that the host runs on its threads";
   let description = [{
