@@ -49,3 +49,53 @@ func.func @data(%x: tensor<?x?xf32>, %y: tensor<?x3x?xf32> {modular.dims = ["bat
   %1 = onnx.Conv %y, %w {pads = [1, 1], strides = [2]} : (tensor<?x3x?xf32>, tensor<16x3x3xf32>) -> tensor<?x?x?xf32>
   return %0, %1 : tensor<?x?xi64>, tensor<?x?x?xf32>
 }
+
+// -----
+
+// A text that has become long gets a name: functions of functions of functions would grow without bound.
+// CHECK-LABEL: func.func @long
+// CHECK-SAME: modular.dims = ["floordiv(sum.[[N:[0-9]+]], 3) + sum.[[N]]"]
+func.func @long(%x: tensor<?xf32> {modular.dims = ["n"]}) -> tensor<?xf32> {
+  %three = onnx.Constant {value = dense<3> : tensor<1xi64>} : () -> tensor<1xi64>
+  %a0 = onnx.Shape %x : (tensor<?xf32>) -> tensor<1xi64>
+  %b0 = onnx.Div %a0, %three : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %a1 = onnx.Add %a0, %b0 : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %b1 = onnx.Div %a1, %three : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %a2 = onnx.Add %a1, %b1 : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %b2 = onnx.Div %a2, %three : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %a3 = onnx.Add %a2, %b2 : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %b3 = onnx.Div %a3, %three : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %a4 = onnx.Add %a3, %b3 : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %b4 = onnx.Div %a4, %three : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %a5 = onnx.Add %a4, %b4 : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %y = onnx.ConstantOfShape %a5 : (tensor<1xi64>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+// The places of what is not zero among ones: a range, as old exporters write it.
+// CHECK-LABEL: func.func @range
+// CHECK-SAME: tensor<1x?xi64> {modular.dims = ["1", "seq"]}
+// Other fills tell less.
+// CHECK-SAME: tensor<1x?xi64> {modular.dims = ["1", "dim.{{[0-9]+}}"]}
+func.func @range(%x: tensor<?xf32> {modular.dims = ["seq"]}) -> (tensor<?x?xi64>, tensor<?x?xi64>) {
+  %shape = onnx.Shape %x : (tensor<?xf32>) -> tensor<1xi64>
+  %ones = onnx.ConstantOfShape %shape {value = dense<1> : tensor<1xi64>} : (tensor<1xi64>) -> tensor<?xi64>
+  %range = onnx.NonZero %ones : (tensor<?xi64>) -> tensor<?x?xi64>
+  %zeros = onnx.ConstantOfShape %shape {value = dense<0> : tensor<1xi64>} : (tensor<1xi64>) -> tensor<?xi64>
+  %none = onnx.NonZero %zeros : (tensor<?xi64>) -> tensor<?x?xi64>
+  return %range, %none : tensor<?x?xi64>, tensor<?x?xi64>
+}
+
+// -----
+
+// The importer may not know a rank that the operands tell.
+// CHECK-LABEL: func.func @unranked
+// CHECK-SAME: -> (tensor<?x?xf32> {modular.dims = ["batch", "seq"]})
+// CHECK: onnx.Add {{.*}} -> tensor<?x?xf32>
+func.func @unranked(%x: tensor<?x?xf32> {modular.dims = ["batch", "seq"]}) -> tensor<*xf32> {
+  %y = onnx.Relu %x : (tensor<?x?xf32>) -> tensor<*xf32>
+  %z = onnx.Add %y, %x : (tensor<*xf32>, tensor<?x?xf32>) -> tensor<*xf32>
+  return %z : tensor<*xf32>
+}

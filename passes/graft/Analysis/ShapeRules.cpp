@@ -244,6 +244,13 @@ static bool gatherND(SymbolicShapes &shapes, Operation *op, Results &results) {
 
 static bool nonZero(SymbolicShapes &shapes, Operation *op, Results &results) {
   int64_t rank = dimsOf(shapes, op, 0).size();
+  // NonZero of ones is how old exporters write a range.
+  auto fill = op->getOperand(0).getDefiningOp<onnx::ConstantOfShapeOp>();
+  auto value = fill ? dyn_cast_or_null<DenseIntElementsAttr>(fill.getValueAttr()) : nullptr;
+  if (value && rank == 1 && value.getNumElements() == 1 && !(*value.begin()).isZero()) {
+    results[0].dims = {1, dimsOf(shapes, op, 0)[0]};
+    return true;
+  }
   results[0].dims = {std::max<int64_t>(rank, 1), shapes.freshDimension(op->getResult(0), 1)};
   return true;
 }
@@ -375,7 +382,7 @@ bool graft::detail::inferDims(SymbolicShapes &shapes, Operation *op, Results &re
   if (it == ruleTable().end())
     return false;
   for (Value operand : op->getOperands())
-    if (!isa<RankedTensorType>(operand.getType()))
+    if (!shapes.isKnown(operand))
       return false;
   if (!it->second(shapes, op, results)) {
     for (SymbolicTensor &result : results)

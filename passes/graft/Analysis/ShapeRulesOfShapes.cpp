@@ -42,7 +42,9 @@ static bool reshape(SymbolicShapes &shapes, Operation *op, Results &results) {
   std::optional<size_t> inferred;
   for (auto [i, want] : llvm::enumerate(*wanted)) {
     Polynomial dim = want;
-    if (!reshape.getAllowzero() && i < data.size())
+    // An element that is a dimension itself is 0 only where there is nothing to reshape.
+    bool maySayKeep = dim.isConstant(0) || (!dim.asConstant() && !dim.isNonNegative());
+    if (!reshape.getAllowzero() && i < data.size() && maySayKeep)
       dim = Polynomial::select(Polynomial::equal(dim, 0), data[i], dim);
     if (dim.isConstant(-1))
       inferred = i;

@@ -36,7 +36,7 @@ void SymbolicShapes::seedArguments(func::FuncOp function) {
   for (BlockArgument argument : function.getArguments())
     if (auto symbol =
             function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "modular.symbol"))
-      sources.try_emplace(symbol.getValue(), Source{Source::Argument, argument, 0});
+      sources.try_emplace(symbol.getValue(), Source{Source::Argument, argument, 0, {}});
 
   for (BlockArgument argument : function.getArguments()) {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
@@ -53,9 +53,20 @@ void SymbolicShapes::seedArguments(func::FuncOp function) {
       if (!dim)
         dim = freshDimension(argument, d);
       if (auto atom = dim->asAtom(); atom && !atom->contains('('))
-        sources.try_emplace(*atom, Source{Source::Dimension, argument, d});
+        sources.try_emplace(*atom, Source{Source::Dimension, argument, d, {}});
       tensor.dims.push_back(*dim);
     }
+    set(argument, std::move(tensor));
+  }
+  // A text that names what no argument tells says nothing.
+  for (BlockArgument argument : function.getArguments()) {
+    auto it = tensors.find(argument);
+    if (it == tensors.end())
+      continue;
+    SymbolicTensor tensor = it->second;
+    for (auto [d, dim] : llvm::enumerate(tensor.dims))
+      if (llvm::any_of(dim.symbols(), [&](const std::string &name) { return !lookup(name); }))
+        dim = freshDimension(argument, d);
     set(argument, std::move(tensor));
   }
 }
@@ -66,7 +77,26 @@ const SymbolicTensor &SymbolicShapes::get(Value value) const {
   return it == tensors.end() ? unknown : it->second;
 }
 
-void SymbolicShapes::set(Value value, SymbolicTensor tensor) { tensors[value] = std::move(tensor); }
+void SymbolicShapes::set(Value value, SymbolicTensor tensor) {
+  for (Polynomial &dim : tensor.dims)
+    dim = shortened(dim);
+  if (tensor.elements)
+    for (Polynomial &element : *tensor.elements)
+      element = shortened(element);
+  tensors[value] = std::move(tensor);
+}
+
+Polynomial SymbolicShapes::shortened(const Polynomial &p) {
+  constexpr size_t longest = 200;
+  if (p.str().size() <= longest)
+    return p;
+  std::string &name = definitions[p];
+  if (name.empty()) {
+    name = freshName(p.isNonNegative() ? "sum." : "%");
+    sources[name] = Source{Source::Definition, Value(), 0, p};
+  }
+  return Polynomial::symbol(name);
+}
 
 const SymbolicShapes::Source *SymbolicShapes::lookup(StringRef symbol) const {
   auto it = sources.find(symbol);
@@ -75,13 +105,13 @@ const SymbolicShapes::Source *SymbolicShapes::lookup(StringRef symbol) const {
 
 Polynomial SymbolicShapes::freshDimension(Value value, int64_t dim) {
   std::string name = freshName("dim.");
-  sources[name] = Source{Source::Dimension, value, dim};
+  sources[name] = Source{Source::Dimension, value, dim, {}};
   return Polynomial::symbol(name);
 }
 
 Polynomial SymbolicShapes::freshElement(Value value, int64_t index) {
   std::string name = freshName("%"); // may be negative
-  sources[name] = Source{Source::Element, value, index};
+  sources[name] = Source{Source::Element, value, index, {}};
   return Polynomial::symbol(name);
 }
 

@@ -41,16 +41,19 @@ struct SymbolicTensor {
 /// Result types are never trusted but for ops without a rule here.
 class SymbolicShapes {
 public:
-  /// Where a symbol's value comes from: an index argument, a dimension or an element of a tensor.
+  /// Where a symbol's value comes from: an index argument, a dimension or an element of a tensor,
+  /// or a polynomial that the symbol stands for.
   struct Source {
-    enum Kind { Argument, Dimension, Element } kind;
+    enum Kind { Argument, Dimension, Element, Definition } kind;
     mlir::Value value;
     int64_t index = 0; // of the dimension, or of the element in row-major order
+    Polynomial definition;
   };
 
   explicit SymbolicShapes(mlir::func::FuncOp function);
 
   const SymbolicTensor &get(mlir::Value value) const;
+  bool isKnown(mlir::Value value) const { return tensors.contains(value); }
   /// The elements of a small integer tensor: those that are known, else symbols for them. Nothing
   /// if the tensor is not of integers, too large or of unknown size.
   std::optional<llvm::SmallVector<Polynomial>> elements(mlir::Value value);
@@ -78,9 +81,13 @@ public:
 private:
   void seedArguments(mlir::func::FuncOp function);
   std::string freshName(llvm::StringRef prefix);
+  /// `p`, or a symbol that stands for it if its text has become long: opaque functions of opaque
+  /// functions would grow without bound.
+  Polynomial shortened(const Polynomial &p);
 
   llvm::DenseMap<mlir::Value, SymbolicTensor> tensors;
   llvm::StringMap<Source> sources;
+  std::map<Polynomial, std::string> definitions;
   unsigned fresh = 0;
 };
 

@@ -43,7 +43,7 @@ void graft::inferShapes(func::FuncOp function) {
     if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()))
       return;
     for (Value result : op->getResults())
-      if (isa<RankedTensorType>(result.getType()))
+      if (isa<ShapedType>(result.getType()) && shapes.isKnown(result))
         result.setType(shapes.type(result));
   });
   setResults(function, shapes);

@@ -145,10 +145,13 @@ LogicalResult Lowering::lower(Operation *op) {
   b.setLoc(op->getLoc());
   current = op;
   for (Value operand : op->getOperands())
-    if (!isa<RankedTensorType>(operand.getType()))
-      return unsupported(op, "an operand that is not a ranked tensor");
+    if (!isa<ShapedType>(operand.getType()) || !shapes.isKnown(operand))
+      return unsupported(op, "an operand whose rank is not known");
+  for (Value result : op->getResults())
+    if (!isa<ShapedType>(result.getType()) || !shapes.isKnown(result))
+      return unsupported(op, "a result whose rank is not known");
   // What only computes shapes: the elements are known as polynomials.
-  if (op->getNumResults() == 1 && isa<RankedTensorType>(op->getResult(0).getType())) {
+  if (op->getNumResults() == 1) {
     Value result = op->getResult(0);
     const SymbolicTensor &known = shapes.get(result);
     auto isOwn = [&](const Polynomial &element) {
@@ -188,7 +191,7 @@ LogicalResult Lowering::finish() {
   b.setLoc(terminator.getLoc());
   Builder attributes(function.getContext());
   for (OpOperand &operand : terminator->getOpOperands()) {
-    if (!isa<RankedTensorType>(operand.get().getType()))
+    if (!isa<ShapedType>(operand.get().getType()))
       continue;
     SmallVector<Attribute> texts;
     for (const Polynomial &dim : dims(operand.get()))
@@ -217,6 +220,11 @@ LogicalResult Lowering::finish() {
 bool Lowering::isStatic(const Polynomial &p) const {
   for (const std::string &symbol : p.symbols()) {
     const SymbolicShapes::Source *source = shapes.lookup(symbol);
+    if (source && source->kind == SymbolicShapes::Source::Definition) {
+      if (!isStatic(source->definition))
+        return false;
+      continue;
+    }
     auto argument = source ? dyn_cast<BlockArgument>(source->value) : nullptr;
     if (!argument || argument.getOwner() != &function.getBody().front())
       return false;
@@ -259,7 +267,7 @@ Value Lowering::emit(OpBuilder &at, const Polynomial &p, bool cached) {
   return sum;
 }
 
-Value Lowering::emitSymbol(OpBuilder &at, StringRef name) {
+Value Lowering::emitSymbol(OpBuilder &at, StringRef name, bool cached) {
   const SymbolicShapes::Source *source = shapes.lookup(name);
   Location loc = b.getLoc();
   if (!source) {
@@ -268,6 +276,8 @@ Value Lowering::emitSymbol(OpBuilder &at, StringRef name) {
   }
   if (source->kind == SymbolicShapes::Source::Argument)
     return source->value;
+  if (source->kind == SymbolicShapes::Source::Definition)
+    return emit(at, source->definition, cached);
   Value tensor = isa<BlockArgument>(source->value) && !isLowered(source->value)
                      ? source->value
                      : get(source->value).value;
@@ -295,7 +305,7 @@ Value Lowering::emitAtom(OpBuilder &at, StringRef text, bool cached) {
   Atom atom = parseAtom(text);
   Value result;
   if (atom.isSymbol()) {
-    result = emitSymbol(at, atom.function);
+    result = emitSymbol(at, atom.function, cached);
   } else {
     SmallVector<Value> v;
     for (const Polynomial &argument : atom.arguments)

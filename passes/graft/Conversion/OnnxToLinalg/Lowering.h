@@ -137,7 +137,7 @@ private:
   bool isStatic(const Polynomial &p) const;
   mlir::Value emit(mlir::OpBuilder &at, const Polynomial &p, bool cached);
   mlir::Value emitAtom(mlir::OpBuilder &at, llvm::StringRef text, bool cached);
-  mlir::Value emitSymbol(mlir::OpBuilder &at, llvm::StringRef name);
+  mlir::Value emitSymbol(mlir::OpBuilder &at, llvm::StringRef name, bool cached);
 
   mutable mlir::func::FuncOp function;
   mlir::Operation *current = nullptr;
