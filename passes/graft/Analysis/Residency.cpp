@@ -95,7 +95,7 @@ static bool canBranch(AdaptOp adapt, const std::optional<SmallVector<LowRankForm
 //===----------------------------------------------------------------------===//
 
 /// Bytes of a weight in the form in which code stores it: matmul weights are packed in panels of
-/// fp32, all others stay as they are.
+/// fp32, all others, those of convolutions too, stay as they are.
 static uint64_t storedBytes(RankedTensorType type, bool isMatrix, int64_t columns,
                             const ResidencyOptions &options) {
   uint64_t elements = type.getNumElements();
@@ -113,7 +113,7 @@ static std::pair<bool, int64_t> getMatrixUse(Value value) {
         user->getNumResults() == 1)
       return getMatrixUse(user->getResult(0));
     auto linear = dyn_cast<onnx::LinearInParameterOpInterface>(user);
-    if (!linear || isa<onnx::GatherOp>(user) ||
+    if (!linear || isa<onnx::GatherOp, onnx::ConvOp>(user) ||
         linear.getParameterOperandNumber() != use.getOperandNumber())
       continue;
     auto type = cast<RankedTensorType>(value.getType());
