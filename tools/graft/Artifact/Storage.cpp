@@ -25,46 +25,78 @@ static ContentHash hashOf(ArrayRef<char> bytes) {
   return hash;
 }
 
+/// The places of a dimension's elements from what a packing says of it: sizes and strides in turn,
+/// the innermost last. False if some would be beyond the `limit` elements of the weight.
+static bool listPlaces(ArrayRef<int64_t> steps, int64_t limit, std::vector<int64_t> &places) {
+  places.assign(1, 0);
+  for (size_t i = 0; i + 1 < steps.size(); i += 2) {
+    int64_t size = steps[i], stride = steps[i + 1];
+    if (size < 1 || stride < 0 || stride > limit || size > limit / int64_t(places.size()))
+      return false;
+    std::vector<int64_t> next;
+    next.reserve(places.size() * size);
+    for (int64_t place : places)
+      for (int64_t j = 0; j < size; ++j)
+        next.push_back(place + j * stride);
+    places = std::move(next);
+    if (places.back() >= limit)
+      return false;
+  }
+  return steps.size() % 2 == 0;
+}
+
 FailureOr<std::vector<char>> graft::packWeight(ArrayRef<char> bytes, RankedTensorType type,
                                                Attribute packing, std::string &error) {
   auto fields = dyn_cast<DictionaryAttr>(packing);
-  auto panelAttr = fields ? fields.getAs<IntegerAttr>("panel") : IntegerAttr();
-  int64_t panel = panelAttr ? panelAttr.getInt() : 0;
-  if (panel < 1 || panel > 4096 || type.getRank() != 2) {
+  auto get = [&](StringRef name) {
+    auto field = fields ? fields.getAs<IntegerAttr>(name) : IntegerAttr();
+    return field ? field.getInt() : -1;
+  };
+  auto columns = fields ? fields.getAs<DenseI64ArrayAttr>("n") : DenseI64ArrayAttr();
+  auto rows = fields ? fields.getAs<DenseI64ArrayAttr>("k") : DenseI64ArrayAttr();
+  const int64_t panel = get("panel"), offset = get("offset"), elements = type.getNumElements();
+  std::vector<int64_t> n, k;
+  if (panel < 1 || panel > 4096 || offset < 0 || !columns || !rows ||
+      !listPlaces(columns, elements, n) || !listPlaces(rows, elements, k) ||
+      offset > elements - 1 - n.back() - k.back()) {
     llvm::raw_string_ostream(error) << "cannot pack " << type << " as " << packing;
     return failure();
   }
-  bool transposed = fields.get("transposed") != nullptr;
-  if (auto flag = fields.getAs<BoolAttr>("transposed"))
-    transposed = flag.getValue();
-  int64_t rows = type.getDimSize(transposed ? 1 : 0);    // K
-  int64_t columns = type.getDimSize(transposed ? 0 : 1); // N
-  int64_t size = *WeightStore::byteSize(RankedTensorType::get({1}, type.getElementType()));
-  int64_t panels = llvm::divideCeil(columns, panel);
+  const int64_t depth = k.size(), width = n.size(), panels = llvm::divideCeil(width, panel);
+  const int64_t size = *WeightStore::byteSize(RankedTensorType::get({1}, type.getElementType()));
   std::optional<int64_t> total =
-      WeightStore::byteSize(RankedTensorType::get({panels, rows, panel}, type.getElementType()));
+      WeightStore::byteSize(RankedTensorType::get({panels, depth, panel}, type.getElementType()));
   if (!total) {
     llvm::raw_string_ostream(error) << "the packed form of " << type << " is too large";
     return failure();
   }
   std::vector<char> packed(*total);
+  const char *source = bytes.data() + offset * size;
   for (int64_t p = 0; p < panels; ++p) {
-    int64_t width = std::min(panel, columns - p * panel);
-    char *out = packed.data() + p * rows * panel * size;
-    if (!transposed) {
-      for (int64_t k = 0; k < rows; ++k)
-        memcpy(out + k * panel * size, bytes.data() + (k * columns + p * panel) * size,
-               width * size);
+    const int64_t first = p * panel, count = std::min(panel, width - first);
+    char *out = packed.data() + p * depth * panel * size;
+    if (n[first + count - 1] - n[first] == count - 1) {
+      for (int64_t i = 0; i < depth; ++i)
+        memcpy(out + i * panel * size, source + (k[i] + n[first]) * size, count * size);
       continue;
     }
-    // Columns of the panel are rows of the source: a block of k at a time stays in the cache.
-    for (int64_t k0 = 0; k0 < rows; k0 += 64)
-      for (int64_t j = 0; j < width; ++j)
-        for (int64_t k = k0, end = std::min(rows, k0 + 64); k < end; ++k)
-          memcpy(out + (k * panel + j) * size, bytes.data() + ((p * panel + j) * rows + k) * size,
-                 size);
+    // A block of k at a time stays in the cache.
+    for (int64_t k0 = 0; k0 < depth; k0 += 64)
+      for (int64_t j = 0; j < count; ++j)
+        for (int64_t i = k0, end = std::min(depth, k0 + 64); i < end; ++i)
+          memcpy(out + (i * panel + j) * size, source + (k[i] + n[first + j]) * size, size);
   }
   return packed;
+}
+
+/// Bytes of the part of a weight that a packing takes.
+static uint64_t sizeBeforePacking(Attribute packing, RankedTensorType type) {
+  int64_t elements = 1;
+  for (StringRef name : {"n", "k"})
+    for (auto [i, value] :
+         llvm::enumerate(cast<DictionaryAttr>(packing).getAs<DenseI64ArrayAttr>(name).asArrayRef()))
+      elements *= i % 2 ? 1 : value;
+  return *WeightStore::byteSize(RankedTensorType::get({elements}, type.getElementType()));
 }
 
 FailureOr<unsigned> StorageWriter::add(modular::WeightAttr weight, Attribute packing,
@@ -120,7 +152,7 @@ FailureOr<unsigned> StorageWriter::add(modular::WeightAttr weight, Attribute pac
     stream.write(content.data(), content.size());
     facts.blobs.push_back({weight.getKey().str(), position, content.size()});
     facts.bytes = position + content.size();
-    facts.sourceBytes += bytes->size();
+    facts.sourceBytes += packing ? sizeBeforePacking(packing, weight.getType()) : bytes->size();
   }
   sources[source] = it->second;
   return known[key] = it->second;

@@ -41,9 +41,10 @@ private:
   std::map<ContentHash, unsigned> contents;
 };
 
-/// Rearranges a weight, a matrix (K, N), into panels of P columns: (ceil(N/P), K, P), the last
-/// panel padded with zeros. `packing` is a dictionary of `panel = P` and, if the weight is (N, K),
-/// of `transposed`. Fails with `error` set if that can't be.
+/// Rearranges a weight, or a part of it, as a matrix (K, N), into panels of P columns:
+/// (ceil(N/P), K, P), the last panel padded with zeros. `packing` is a dictionary of `panel = P`,
+/// `offset`, and of `n` and `k`: sizes and strides of columns and rows, as graft-pack-weights
+/// describes them. Fails with `error` set if that is not within the weight.
 mlir::FailureOr<std::vector<char>> packWeight(llvm::ArrayRef<char> bytes,
                                               mlir::RankedTensorType type, mlir::Attribute packing,
                                               std::string &error);

@@ -24,10 +24,12 @@ def FuseEpiloguesPass : Pass<"graft-fuse-epilogues", "::mlir::func::FuncOp"> {
 def PackWeightsPass : Pass<"graft-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Give weight arguments the layout that kernels want";
   let description = [{
-    A static f32 argument with `modular.slot` that is a weight of `dispatch.matmul` gets the type `[ceil(N/P)][K][P]` and the attribute
-    `dispatch.packing = {layout = "panels", source, n, k, panel, transposed}`, which tells the writer of the artifact how to rearrange the weight of slot
-    `source`: element `(k, n)` of `(K, N)`, or `(n, k)` of `(N, K)` if transposed, goes to `[n / P][k][n % P]`; what is past N is zero. P is two vectors, or
-    one if N is no more than that. A weight that is also used otherwise keeps its slot, and the packed form gets a new one.
+    A static f32 argument with `modular.slot` that is a weight of `dispatch.matmul`, itself or through reshapes, slices and transpositions
+    (a direction of a recurrent layer), gets the type `[ceil(N/P)][K][P]` and the attribute
+    `dispatch.packing = {layout = "panels", source, panel, offset, n, k}`, which tells the writer of the artifact how to rearrange the weight of slot
+    `source`: `n` and `k` are sizes and strides in turn, the innermost last, of columns and rows, in elements from `offset`; element `(k, n)`
+    goes to `[n / P][k][n % P]`; what is past N is zero. P is two vectors, or one if N is no more than that. A weight that is also used
+    otherwise keeps its slot, and each packed form gets a new one.
   }];
   let options = [Option<"lanes", "lanes", "unsigned", "16", "Floats in a vector register">];
   let dependentDialects = ["::graft::dispatch::DispatchDialect"];

@@ -7,6 +7,7 @@
 
 #include "graft/Codegen/Cpu/Kernels/KernelBuilder.h"
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Codegen/Cpu/Kernels/WeightView.h"
 #include "graft/Dispatch/Dispatch.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -28,87 +29,119 @@ namespace {
 struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
   using PackWeightsPassBase::PackWeightsPassBase;
 
-  /// The argument of the function that pair `i`'s weight is, if it can be packed.
-  BlockArgument packable(MatmulOp op, unsigned i) {
-    auto arg = dyn_cast<BlockArgument>(op.getWeights()[i]);
-    if (!arg || arg.getOwner()->getParentOp() != getOperation() ||
-        !getOperation().getArgAttrOfType<IntegerAttr>(arg.getArgNumber(), kSlot))
-      return {};
-    auto type = dyn_cast<RankedTensorType>(arg.getType());
-    if (!type || type.getRank() != 2 || !type.hasStaticShape() || !type.getElementType().isF32() ||
-        type.getNumElements() == 0)
-      return {};
-    return arg;
+  /// What pair `i`'s weight is of an argument with a slot, if it can be packed: columns, then rows.
+  std::optional<WeightView> packable(MatmulOp op, unsigned i) {
+    auto type = cast<RankedTensorType>(op.getWeights()[i].getType());
+    std::optional<WeightView> view = viewOfWeight(op.getWeights()[i]);
+    if (!view || !type.getElementType().isF32() || type.getRank() != 2 ||
+        view->weight.getOwner()->getParentOp() != getOperation() ||
+        !getOperation().getArgAttrOfType<IntegerAttr>(view->weight.getArgNumber(), kSlot))
+      return std::nullopt;
+    if (!op.isTransposed(i))
+      std::swap(view->dimensions[0], view->dimensions[1]);
+    return view;
   }
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     if (func.isExternal())
       return;
-    // The uses of each weight, by orientation. A matmul whose weights are not all packable has no
-    // kernel: it stays.
-    using Orientation = std::pair<BlockArgument, unsigned>;
-    llvm::MapVector<Orientation, SmallVector<OpOperand *>> uses;
+    // The uses of each form of a weight. A matmul whose weights are not all packable has no kernel:
+    // it stays.
+    struct Form {
+      BlockArgument weight;
+      int64_t n, k;
+      SmallVector<OpOperand *> uses;
+    };
+    llvm::MapVector<Attribute, Form> forms;
     func.walk([&](MatmulOp op) {
       unsigned pairs = op.getWeights().size();
-      for (unsigned i = 0; i < pairs; ++i)
-        if (!op.isPacked(i) && !packable(op, i))
+      SmallVector<std::optional<WeightView>> views;
+      for (unsigned i = 0; i < pairs; ++i) {
+        views.push_back(op.isPacked(i) ? std::nullopt : packable(op, i));
+        if (!op.isPacked(i) && !views.back())
           return;
-      for (unsigned i = 0; i < pairs; ++i)
-        if (!op.isPacked(i))
-          uses[{packable(op, i), unsigned(op.isTransposed(i))}].push_back(
-              &op.getWeightsMutable()[i]);
+      }
+      for (unsigned i = 0; i < pairs; ++i) {
+        if (!views[i])
+          continue;
+        auto shape = cast<RankedTensorType>(op.getWeights()[i].getType()).getShape();
+        int64_t n = shape[op.isTransposed(i) ? 0 : 1], k = shape[op.isTransposed(i) ? 1 : 0];
+        Form &form = forms[packing(*views[i], n)];
+        form.weight = views[i]->weight;
+        form.n = n;
+        form.k = k;
+        form.uses.push_back(&op.getWeightsMutable()[i]);
+      }
     });
     int64_t slots = 0;
     for (unsigned i = 0; i < func.getNumArguments(); ++i)
       if (auto slot = func.getArgAttrOfType<IntegerAttr>(i, kSlot))
         slots = std::max(slots, slot.getInt() + 1);
 
-    for (auto &[orientation, operands] : uses) {
-      auto [arg, transposed] = orientation;
-      auto type = cast<RankedTensorType>(arg.getType());
-      int64_t n = type.getDimSize(transposed ? 0 : 1), k = type.getDimSize(transposed ? 1 : 0);
-      int64_t panel = n > lanes ? 2 * lanes : lanes;
-      auto packed =
-          RankedTensorType::get({(n + panel - 1) / panel, k, panel}, type.getElementType());
-      unsigned number = arg.getArgNumber();
-      auto slot = func.getArgAttrOfType<IntegerAttr>(number, kSlot);
-      Builder b(&getContext());
-      auto integer = [&](StringRef name, int64_t value) {
-        return b.getNamedAttr(name, b.getI64IntegerAttr(value));
-      };
-      auto packing = b.getDictionaryAttr(
-          {b.getNamedAttr("layout", b.getStringAttr("panels")), integer("source", slot.getInt()),
-           integer("n", n), integer("k", k), integer("panel", panel),
-           b.getNamedAttr("transposed", b.getBoolAttr(transposed != 0))});
-      // Another use of the weight keeps the argument: the packed form gets a slot of its own.
-      if (size_t(std::distance(arg.use_begin(), arg.use_end())) != operands.size()) {
-        SmallVector<NamedAttribute> attrs;
-        for (NamedAttribute attr : mlir::function_interface_impl::getArgAttrs(func, number))
-          attrs.push_back(attr.getName() == kSlot ? integer(kSlot, slots) : attr);
-        ++slots;
+    for (auto &[packing, form] : forms) {
+      int64_t width = cast<DictionaryAttr>(packing).getAs<IntegerAttr>("panel").getInt();
+      auto packed = RankedTensorType::get({(form.n + width - 1) / width, form.k, width},
+                                          Float32Type::get(&getContext()));
+      // The operands move first: an argument that nothing else reads then takes the new form.
+      auto builder = OpBuilder::atBlockBegin(&func.getBody().front());
+      auto moved = UnrealizedConversionCastOp::create(builder, func.getLoc(), packed, ValueRange());
+      for (OpOperand *use : form.uses)
+        redirect(*use, moved.getResult(0));
+      unsigned number = form.weight.getArgNumber();
+      if (form.weight.use_empty()) {
+        form.weight.setType(packed);
+      } else {
+        SmallVector<NamedAttribute> attrs(func.getArgAttrDict(number).getValue());
+        for (NamedAttribute &attr : attrs)
+          if (attr.getName() == kSlot)
+            attr.setValue(builder.getI64IntegerAttr(slots++));
         number = func.getNumArguments();
-        (void)func.insertArgument(number, packed, b.getDictionaryAttr(attrs), arg.getLoc());
+        (void)func.insertArgument(number, packed, builder.getDictionaryAttr(attrs),
+                                  form.weight.getLoc());
       }
-      BlockArgument target = func.getArgument(number);
       func.setArgAttr(number, kPacking, packing);
-      for (OpOperand *operand : operands) {
-        auto op = cast<MatmulOp>(operand->getOwner());
-        unsigned pair = operand->getOperandNumber() - op.getInputs().size();
-        if (transposed) {
-          SmallVector<bool> flags(op.getTransposed());
-          flags[pair] = false;
-          if (llvm::is_contained(flags, true))
-            op.setTransposed(flags);
-          else
-            op.setTransposed(ArrayRef<bool>());
-        }
-        operand->set(target);
-      }
-      if (target == arg)
-        arg.setType(packed);
+      moved.getResult(0).replaceAllUsesWith(func.getArgument(number));
+      moved.erase();
     }
     func.setFunctionType(typeOf(func));
+  }
+
+  /// How the columns and rows of a view become panels.
+  DictionaryAttr packing(const WeightView &view, int64_t n) {
+    Builder b(&getContext());
+    auto field = [&](StringRef name, int64_t value) {
+      return b.getNamedAttr(name, b.getI64IntegerAttr(value));
+    };
+    auto steps = [&](StringRef name, const WeightView::Dimension &dimension) {
+      SmallVector<int64_t> list;
+      for (const WeightView::Step &step : dimension)
+        llvm::append_values(list, step.size, step.stride);
+      return b.getNamedAttr(name, b.getDenseI64ArrayAttr(list));
+    };
+    auto slot = getOperation().getArgAttrOfType<IntegerAttr>(view.weight.getArgNumber(), kSlot);
+    return b.getDictionaryAttr(
+        {b.getNamedAttr("layout", b.getStringAttr("panels")), field("source", slot.getInt()),
+         field("panel", n > lanes ? 2 * lanes : lanes), field("offset", view.offset),
+         steps("n", view.dimensions[0]), steps("k", view.dimensions[1])});
+  }
+
+  /// Makes a matmul read a weight in panels, and drops the views that led to it before.
+  static void redirect(OpOperand &use, Value packed) {
+    auto op = cast<MatmulOp>(use.getOwner());
+    unsigned pair = use.getOperandNumber() - op.getInputs().size();
+    if (op.isTransposed(pair)) {
+      SmallVector<bool> flags(op.getTransposed());
+      flags[pair] = false;
+      op.setTransposed(llvm::is_contained(flags, true) ? ArrayRef<bool>(flags) : ArrayRef<bool>());
+    }
+    Operation *view = use.get().getDefiningOp();
+    use.set(packed);
+    while (view && view->use_empty()) {
+      Operation *unused = view;
+      view = view->getOperand(0).getDefiningOp();
+      unused->erase();
+    }
   }
 
   /// The function's type as its block says.
