@@ -48,6 +48,20 @@ func.func @views(%x: tensor<?x16xf32>, %w: tensor<2x40x16xf32> {modular.slot = 0
   return %0, %1, %2 : tensor<?x40xf32>, tensor<?x40xf32>, tensor<?x3xf32>
 }
 
+// Lookups in a weight that is also multiplied with read its panels: it is stored once.
+// CHECK-LABEL: func @tied
+// CHECK-SAME: %[[I:.*]]: index, %[[X:.*]]: tensor<?x8xf32>, %[[W:.*]]: tensor<2x8x32xf32> {dispatch.packing = {{.*}} modular.slot = 0 : i64}, %{{[a-z0-9]*}}: tensor<?x40xf32>)
+// CHECK: dispatch.matmul ins(%[[X]] : {{.*}}) weights(%[[W]] :
+// CHECK-DAG: %[[PANEL:.*]] = arith.divui %[[I]], %{{.*}}
+// CHECK-DAG: %[[COLUMN:.*]] = arith.remui %[[I]], %{{.*}}
+// CHECK: tensor.extract %[[W]][%[[PANEL]], %{{.*}}, %[[COLUMN]]]
+func.func @tied(%i: index, %x: tensor<?x8xf32>, %w: tensor<40x8xf32> {modular.slot = 0 : i64}, %o: tensor<?x40xf32>) -> (tensor<?x40xf32>, f32) {
+  %0 = dispatch.matmul ins(%x : tensor<?x8xf32>) weights(%w : tensor<40x8xf32>) outs(%o : tensor<?x40xf32>) {transposed = array<i1: true>} -> tensor<?x40xf32>
+  %three = arith.constant 3 : index
+  %1 = tensor.extract %w[%i, %three] : tensor<40x8xf32>
+  return %0, %1 : tensor<?x40xf32>, f32
+}
+
 // A slice that is no even step of a reshaped dimension stays, and so does its matmul.
 // CHECK-LABEL: func @uneven
 // CHECK: extract_slice

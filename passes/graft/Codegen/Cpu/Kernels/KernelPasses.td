@@ -28,11 +28,12 @@ def PackWeightsPass : Pass<"graft-pack-weights", "::mlir::func::FuncOp"> {
     (a direction of a recurrent layer), gets the type `[ceil(N/P)][K][P]` and the attribute
     `dispatch.packing = {layout = "panels", source, panel, offset, n, k}`, which tells the writer of the artifact how to rearrange the weight of slot
     `source`: `n` and `k` are sizes and strides in turn, the innermost last, of columns and rows, in elements from `offset`; element `(k, n)`
-    goes to `[n / P][k][n % P]`; what is past N is zero. P is two vectors, or one if N is no more than that. A weight that is also used
-    otherwise keeps its slot, and each packed form gets a new one.
+    goes to `[n / P][k][n % P]`; what is past N is zero. P is two vectors, or one if N is no more than that. Reads of
+    single elements of a weight (lookups in a tied embedding) go to its panels. A weight that is used otherwise too keeps its slot, and each packed
+    form gets a new one.
   }];
   let options = [Option<"lanes", "lanes", "unsigned", "16", "Floats in a vector register">];
-  let dependentDialects = ["::graft::dispatch::DispatchDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::graft::dispatch::DispatchDialect"];
 }
 
 def ConvertDispatchToLoopsPass : Pass<"convert-dispatch-to-loops", "::mlir::func::FuncOp"> {

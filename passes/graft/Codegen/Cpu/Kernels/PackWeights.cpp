@@ -10,6 +10,9 @@
 #include "graft/Codegen/Cpu/Kernels/WeightView.h"
 #include "graft/Dispatch/Dispatch.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -52,6 +55,7 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
       BlockArgument weight;
       int64_t n, k;
       SmallVector<OpOperand *> uses;
+      bool whole = false, transposed = false; // the weight itself, (N, K) if transposed
     };
     llvm::MapVector<Attribute, Form> forms;
     func.walk([&](MatmulOp op) {
@@ -72,6 +76,8 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
         form.n = n;
         form.k = k;
         form.uses.push_back(&op.getWeightsMutable()[i]);
+        form.whole = form.weight == op.getWeights()[i];
+        form.transposed = op.isTransposed(i);
       }
     });
     int64_t slots = 0;
@@ -88,6 +94,8 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
       auto moved = UnrealizedConversionCastOp::create(builder, func.getLoc(), packed, ValueRange());
       for (OpOperand *use : form.uses)
         redirect(*use, moved.getResult(0));
+      if (form.whole)
+        readElements(form.weight, form.transposed, moved.getResult(0), width);
       unsigned number = form.weight.getArgNumber();
       if (form.weight.use_empty()) {
         form.weight.setType(packed);
@@ -124,6 +132,22 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
         {b.getNamedAttr("layout", b.getStringAttr("panels")), field("source", slot.getInt()),
          field("panel", n > lanes ? 2 * lanes : lanes), field("offset", view.offset),
          steps("n", view.dimensions[0]), steps("k", view.dimensions[1])});
+  }
+
+  /// Where all that still reads a weight are single elements (the lookups of an embedding that is
+  /// tied to the last product), they are read from the panels: the weight is not stored twice.
+  static void readElements(BlockArgument weight, bool transposed, Value packed, int64_t width) {
+    if (!llvm::all_of(weight.getUsers(), llvm::IsaPred<tensor::ExtractOp>))
+      return;
+    for (Operation *user : llvm::make_early_inc_range(weight.getUsers())) {
+      auto op = cast<tensor::ExtractOp>(user);
+      ImplicitLocOpBuilder b(op.getLoc(), op);
+      Value n = op.getIndices()[transposed ? 0 : 1], k = op.getIndices()[transposed ? 1 : 0];
+      Value panel = arith::ConstantIndexOp::create(b, width);
+      Value at[] = {arith::DivUIOp::create(b, n, panel), k, arith::RemUIOp::create(b, n, panel)};
+      op.replaceAllUsesWith(tensor::ExtractOp::create(b, packed, at).getResult());
+      op.erase();
+    }
   }
 
   /// Makes a matmul read a weight in panels, and drops the views that led to it before.
