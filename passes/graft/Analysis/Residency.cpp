@@ -94,15 +94,15 @@ static bool canBranch(AdaptOp adapt, const std::optional<SmallVector<LowRankForm
 // Bytes
 //===----------------------------------------------------------------------===//
 
-/// Bytes of a weight in the form in which code stores it: matmul weights are packed in panels of
-/// fp32, all others, those of convolutions too, stay as they are.
+/// Bytes of a weight in the form in which code stores it: matmul weights are packed in panels, all
+/// others, those of convolutions too, stay as they are.
 static uint64_t storedBytes(RankedTensorType type, bool isMatrix, int64_t columns,
                             const ResidencyOptions &options) {
   uint64_t elements = type.getNumElements();
   const uint64_t width = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
   if (!isMatrix || columns <= 0)
     return elements * width;
-  return elements / columns * llvm::alignTo(columns, options.panelWidth) * 4;
+  return elements / columns * llvm::alignTo(columns, options.panelWidth) * width;
 }
 
 /// Whether `value`, a weight, is multiplied with, and then how many columns the product has.

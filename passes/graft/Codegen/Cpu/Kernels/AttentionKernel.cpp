@@ -299,7 +299,7 @@ std::optional<KernelCall> graft::prepareAttention(AttentionOp op, KernelBuilder 
   };
   int64_t depth = std::max(size(op.getQ(), op.getQLayout()), size(op.getK(), op.getKLayout()));
   int64_t columns = size(op.getV(), op.getVLayout());
-  if (!op.getInitType().getElementType().isF32() || depth < 1 || depth > kMostDepth ||
+  if (!isKernelFloat(op.getInitType().getElementType()) || depth < 1 || depth > kMostDepth ||
       columns < 1 || columns > kMostDepth || !endsInHead(op.getV(), op.getVLayout()) ||
       !endsInHead(op.getInit(), op.getOutLayout()))
     return std::nullopt;

@@ -60,14 +60,22 @@ struct BatchMatmulKernel {
           count = b.sub(b.share(b.add(block, 1), blocks, m), first);
     Value tiles = b.ceilDiv(count, b.index(tile));
     Value panel = b.scratch({kDepthBlock, width});
+    // Sums of half precision would be rounded at each block of K: they are kept beside.
+    bool isWide = cast<MemRefType>(out.getType()).getElementType().isF32();
+    Value sumsOf = isWide ? out : b.scratch({kRowBlock, width});
     Values lane, mask;
     for (int64_t v = 0; v < width; v += lanes) {
       lane.push_back(b.add(column, v));
       mask.push_back(b.lanesBelow(b.sub(n, lane.back())));
     }
+    auto sumPlace = [&](Value row, unsigned v) {
+      return isWide ? place(out, batch, row, lane[v], false)
+                    : Values{b.sub(row, first), b.index(v * lanes)};
+    };
+    auto sumMask = [&](unsigned v) { return isWide ? mask[v] : Value(); };
     b.loop(first, b.add(first, count), 1, [&](Value row) {
-      for (auto [at, valid] : llvm::zip(lane, mask))
-        b.storeVector(b.splat(0.0f), out, place(out, batch, row, at, false), valid);
+      for (unsigned v = 0; v < 2; ++v)
+        b.storeVector(b.splat(0.0f), sumsOf, sumPlace(row, v), sumMask(v));
     });
     auto type = cast<MemRefType>(y.getType());
     SmallVector<int64_t> strides;
@@ -86,8 +94,8 @@ struct BatchMatmulKernel {
           Values row, sums;
           for (unsigned r = 0; r < rows; ++r) {
             row.push_back(b.add(m0, r));
-            for (auto [at, valid] : llvm::zip(lane, mask))
-              sums.push_back(b.loadVector(out, place(out, batch, row[r], at, false), valid));
+            for (unsigned v = 0; v < 2; ++v)
+              sums.push_back(b.loadVector(sumsOf, sumPlace(row[r], v), sumMask(v)));
           }
           sums = accumulateTile(
               b, rows, 2, depth, sums,
@@ -97,11 +105,17 @@ struct BatchMatmulKernel {
               [&](unsigned v, Value d) { return b.loadVector(panel, {d, b.index(v * lanes)}); });
           for (unsigned r = 0; r < rows; ++r)
             for (unsigned v = 0; v < 2; ++v)
-              b.storeVector(sums[r * 2 + v], out, place(out, batch, row[r], lane[v], false),
-                            mask[v]);
+              b.storeVector(sums[r * 2 + v], sumsOf, sumPlace(row[r], v), sumMask(v));
         });
         return {m1};
       });
+    });
+    if (isWide)
+      return;
+    b.loop(first, b.add(first, count), 1, [&](Value row) {
+      for (unsigned v = 0; v < 2; ++v)
+        b.storeVector(b.loadVector(sumsOf, sumPlace(row, v)), out,
+                      place(out, batch, row, lane[v], false), mask[v]);
     });
   }
 
@@ -129,7 +143,7 @@ std::optional<KernelCall> graft::prepareBatchMatmul(BatchMatmulOp op, KernelBuil
   auto type = cast<MemRefType>(op.getInit().getType());
   SmallVector<int64_t> strides;
   int64_t offset;
-  if (!type.getElementType().isF32() || failed(type.getStridesAndOffset(strides, offset)) ||
+  if (!isKernelFloat(type.getElementType()) || failed(type.getStridesAndOffset(strides, offset)) ||
       strides.back() != 1)
     return std::nullopt;
   KernelCall call;

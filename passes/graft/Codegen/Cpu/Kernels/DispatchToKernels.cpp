@@ -32,7 +32,7 @@ static SmallVector<ReassociationIndices> rowsOf(int64_t rank) {
 
 bool graft::isRows(Value memref) {
   auto type = dyn_cast<MemRefType>(memref.getType());
-  if (!type || type.getRank() < 1 || !type.getElementType().isF32())
+  if (!type || type.getRank() < 1 || !isKernelFloat(type.getElementType()))
     return false;
   SmallVector<int64_t> strides;
   int64_t offset;

@@ -9,19 +9,41 @@
 
 #include "graft/Codegen/Cpu/Kernels/VectorMath.h"
 
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace graft;
 
-Value KernelBuilder::loadVector(Value memref, ValueRange at, Value mask, Value otherwise) {
+bool graft::isKernelFloat(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
+
+Value KernelBuilder::widen(Value x) {
+  Type element = getElementTypeOrSelf(x.getType());
+  if (!element.isF16() && !element.isBF16())
+    return x;
+  auto vector = dyn_cast<VectorType>(x.getType());
+  Type type = vector ? Type(vector.clone(getF32Type())) : getF32Type();
+  return arith::ExtFOp::create(*this, type, x);
+}
+
+Value KernelBuilder::narrow(Value x, Type element) {
+  if (getElementTypeOrSelf(x.getType()) == element)
+    return x;
+  auto vector = dyn_cast<VectorType>(x.getType());
+  return arith::TruncFOp::create(*this, vector ? Type(vector.clone(element)) : element, x);
+}
+
+Value KernelBuilder::loadElements(Value memref, ValueRange at, Value mask) {
+  Type element = cast<MemRefType>(memref.getType()).getElementType();
+  auto type = VectorType::get({int64_t(target.lanes)}, element);
   if (!mask)
-    return vector::LoadOp::create(*this, vec(), memref, at);
-  return vector::MaskedLoadOp::create(*this, vec(), memref, at, mask,
-                                      otherwise ? otherwise : splat(0.0f));
+    return vector::LoadOp::create(*this, type, memref, at);
+  Value zero = arith::ConstantOp::create(*this, cast<TypedAttr>(getZeroAttr(type)));
+  return vector::MaskedLoadOp::create(*this, type, memref, at, mask, zero);
 }
 
 void KernelBuilder::storeVector(Value value, Value memref, ValueRange at, Value mask) {
+  value = narrow(value, cast<MemRefType>(memref.getType()).getElementType());
   if (mask)
     vector::MaskedStoreOp::create(*this, memref, at, mask, value);
   else
@@ -94,7 +116,9 @@ void KernelBuilder::switchExact(Value value, unsigned most, function_ref<void(un
 }
 
 bool graft::isVectorizable(Block &block) {
-  auto fits = [](Type type) { return type.isF32() || type.isInteger(1) || type.isInteger(32); };
+  auto fits = [](Type type) {
+    return isKernelFloat(type) || type.isInteger(1) || type.isInteger(32);
+  };
   for (Operation &op : block.without_terminator()) {
     if (isa<arith::ConstantOp>(op)) {
       if (!fits(op.getResult(0).getType()))

@@ -34,7 +34,10 @@ struct KernelTarget {
   unsigned panel() const { return 2 * lanes; }
 };
 
-/// Builds f32 kernels out of scf, vector and arith ops.
+/// True for the types that kernels read and write: f32, f16 and bf16. They compute in f32.
+bool isKernelFloat(mlir::Type type);
+
+/// Builds kernels out of scf, vector and arith ops.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
   using Value = mlir::Value;
@@ -68,7 +71,10 @@ public:
   Value splat(float x) {
     return mlir::arith::ConstantOp::create(*this, mlir::DenseElementsAttr::get(vec(), x));
   }
-  Value broadcast(Value scalar) { return mlir::vector::BroadcastOp::create(*this, vec(), scalar); }
+  Value broadcast(Value scalar) {
+    auto type = mlir::VectorType::get({int64_t(target.lanes)}, scalar.getType());
+    return mlir::vector::BroadcastOp::create(*this, type, scalar);
+  }
   Value addf(Value a, Value b) { return mlir::arith::AddFOp::create(*this, a, b); }
   Value subf(Value a, Value b) { return mlir::arith::SubFOp::create(*this, a, b); }
   Value mulf(Value a, Value b) { return mlir::arith::MulFOp::create(*this, a, b); }
@@ -95,14 +101,24 @@ public:
     return mlir::vector::ReductionOp::create(*this, mlir::vector::CombiningKind::MAXNUMF, vector);
   }
 
-  // Memory. A null mask stands for all lanes.
-  Value load(Value memref, ValueRange at) {
+  /// f16 and bf16, or vectors of them, as f32; other types as they are.
+  Value widen(Value x);
+  /// f32, or a vector of it, as the given element type.
+  Value narrow(Value x, mlir::Type element);
+
+  // Memory. A null mask stands for all lanes; those that it leaves out are zero. Half precision is
+  // widened when it is loaded, unless as elements, and narrowed when it is stored.
+  Value load(Value memref, ValueRange at) { return widen(loadElement(memref, at)); }
+  Value loadElement(Value memref, ValueRange at) {
     return mlir::memref::LoadOp::create(*this, memref, at);
   }
   void store(Value value, Value memref, ValueRange at) {
     mlir::memref::StoreOp::create(*this, value, memref, at);
   }
-  Value loadVector(Value memref, ValueRange at, Value mask = {}, Value otherwise = {});
+  Value loadVector(Value memref, ValueRange at, Value mask = {}) {
+    return widen(loadElements(memref, at, mask));
+  }
+  Value loadElements(Value memref, ValueRange at, Value mask = {});
   void storeVector(Value value, Value memref, ValueRange at, Value mask = {});
   /// Lanes below `count`.
   Value lanesBelow(Value count) { return mlir::vector::CreateMaskOp::create(*this, mask(), count); }

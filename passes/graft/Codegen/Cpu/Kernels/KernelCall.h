@@ -41,7 +41,8 @@ std::optional<KernelCall> prepareAttention(dispatch::AttentionOp op, KernelBuild
 std::optional<KernelCall> prepareSoftmax(dispatch::SoftmaxOp op, KernelBuilder &b);
 std::optional<KernelCall> prepareLayerNorm(dispatch::LayerNormOp op, KernelBuilder &b);
 
-/// True if `viewAsRows` works: f32, the last dimension dense, the others one after the other.
+/// True if `viewAsRows` works: floats that kernels read, the last dimension dense, the others one
+/// after the other.
 bool isRows(mlir::Value memref);
 
 /// The memref as a matrix of its last dimension's rows; the offset is dynamic, so that calls agree

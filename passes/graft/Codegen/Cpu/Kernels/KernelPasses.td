@@ -24,7 +24,7 @@ def FuseEpiloguesPass : Pass<"graft-fuse-epilogues", "::mlir::func::FuncOp"> {
 def PackWeightsPass : Pass<"graft-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Give weight arguments the layout that kernels want";
   let description = [{
-    A static f32 argument with `modular.slot` that is a weight of `dispatch.matmul`, itself or through reshapes, slices and transpositions
+    A static argument of f32, f16 or bf16 with `modular.slot` that is a weight of `dispatch.matmul`, itself or through reshapes, slices and transpositions
     (a direction of a recurrent layer), gets the type `[ceil(N/P)][K][P]` and the attribute
     `dispatch.packing = {layout = "panels", source, panel, offset, n, k}`, which tells the writer of the artifact how to rearrange the weight of slot
     `source`: `n` and `k` are sizes and strides in turn, the innermost last, of columns and rows, in elements from `offset`; element `(k, n)`
@@ -58,7 +58,7 @@ def ConvertDispatchToKernelsPass : Pass<"convert-dispatch-to-kernels", "::mlir::
   let summary = "Lower dispatch ops on memrefs to calls of kernels";
   let description = [{
     Each op becomes a call of a private function, written once for all ops of the same kind, static shape, attributes and epilogue out of
-    `scf.parallel`, `scf.for` and vector ops. An op that no kernel fits (not f32, dynamic or strided where it may not be) is left
+    `scf.parallel`, `scf.for` and vector ops. f16 and bf16 are read and written, and computed with in f32. An op that no kernel fits (f64, dynamic or strided where it may not be) is left
     to `convert-dispatch-to-loops`.
   }];
   let options = [

@@ -96,8 +96,8 @@ private:
         continue;
       for (unsigned v = 0; v < vectors; ++v)
         values.push_back(type && type.getRank() == 1
-                             ? b.loadVector(extra, starts[v], masks[v])
-                             : b.broadcast(type ? b.load(extra, {}) : extra));
+                             ? b.loadElements(extra, starts[v], masks[v])
+                             : b.broadcast(type ? b.loadElement(extra, {}) : extra));
     }
 
     Value count = b.sub(last, first), tiles = b.ceilDiv(count, b.index(tile));
@@ -109,9 +109,9 @@ private:
       if (!op.getEpilogue().empty())
         b.loop(m0, m1, 1, [&](Value row) {
           for (unsigned v = 0; v < vectors; ++v) {
-            Values arguments{b.loadVector(out, {row, starts[v]}, masks[v])};
+            Values arguments{b.loadElements(out, {row, starts[v]}, masks[v])};
             for (auto [extra, values] : llvm::zip(extras, byColumn))
-              arguments.push_back(values.empty() ? b.loadVector(extra, {row, starts[v]}, masks[v])
+              arguments.push_back(values.empty() ? b.loadElements(extra, {row, starts[v]}, masks[v])
                                                  : values[v]);
             Value result = vectorize(b, op.getEpilogue().front(), arguments)[0];
             b.storeVector(result, out, {row, starts[v]}, masks[v]);
@@ -183,7 +183,7 @@ std::optional<KernelCall> graft::prepareMatmul(MatmulOp op, KernelBuilder &b) {
     return std::nullopt;
   for (Value extra : op.getExtras()) {
     auto type = dyn_cast<MemRefType>(extra.getType());
-    if (!getElementTypeOrSelf(extra.getType()).isF32() ||
+    if (!isKernelFloat(getElementTypeOrSelf(extra.getType())) ||
         (type && type.getRank() > 0 && !isRows(extra)))
       return std::nullopt;
   }

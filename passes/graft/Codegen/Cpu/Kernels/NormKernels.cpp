@@ -143,6 +143,8 @@ static void buildSoftmax(KernelBuilder &b, SoftmaxOp op, ValueRange arguments, V
   Row row(b, size);
   float scale = op.getScale().convertToFloat();
   float infinity = std::numeric_limits<float>::infinity();
+  // Half precision would be rounded twice: it computes twice instead.
+  bool keeps = cast<MemRefType>(out.getType()).getElementType().isF32();
   auto score = [&](Value j, Value mask) {
     Value s = b.loadVector(x, {i, j}, mask);
     return masked(b, mask, scale == 1.0f ? s : b.mulf(s, b.splat(scale)), -infinity);
@@ -154,12 +156,15 @@ static void buildSoftmax(KernelBuilder &b, SoftmaxOp op, ValueRange arguments, V
   Value shift = b.broadcast(b.greatest(greatest));
   Value sum = row.each({b.splat(0.0f)}, [&](Value j, ValueRange sums, Value mask) -> Values {
     Value e = buildExpNonPositive(b, b.subf(score(j, mask), shift), b.target.fma);
-    b.storeVector(e, out, {i, j}, mask);
+    if (keeps)
+      b.storeVector(e, out, {i, j}, mask);
     return {b.addf(sums[0], masked(b, mask, e, 0.0f))};
   })[0];
   Value inverse = b.broadcast(b.divf(b.scalar(1.0f), b.sum(sum)));
   row.each({}, [&](Value j, ValueRange, Value mask) -> Values {
-    b.storeVector(b.mulf(b.loadVector(out, {i, j}, mask), inverse), out, {i, j}, mask);
+    Value e = keeps ? b.loadVector(out, {i, j}, mask)
+                    : buildExpNonPositive(b, b.subf(score(j, mask), shift), b.target.fma);
+    b.storeVector(b.mulf(e, inverse), out, {i, j}, mask);
     return {};
   });
 }

@@ -36,7 +36,7 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
   std::optional<WeightView> packable(MatmulOp op, unsigned i) {
     auto type = cast<RankedTensorType>(op.getWeights()[i].getType());
     std::optional<WeightView> view = viewOfWeight(op.getWeights()[i]);
-    if (!view || !type.getElementType().isF32() || type.getRank() != 2 ||
+    if (!view || !isKernelFloat(type.getElementType()) || type.getRank() != 2 ||
         view->weight.getOwner()->getParentOp() != getOperation() ||
         !getOperation().getArgAttrOfType<IntegerAttr>(view->weight.getArgNumber(), kSlot))
       return std::nullopt;
@@ -87,8 +87,9 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
 
     for (auto &[packing, form] : forms) {
       int64_t width = cast<DictionaryAttr>(packing).getAs<IntegerAttr>("panel").getInt();
-      auto packed = RankedTensorType::get({(form.n + width - 1) / width, form.k, width},
-                                          Float32Type::get(&getContext()));
+      auto packed =
+          RankedTensorType::get({(form.n + width - 1) / width, form.k, width},
+                                cast<RankedTensorType>(form.weight.getType()).getElementType());
       // The operands move first: an argument that nothing else reads then takes the new form.
       auto builder = OpBuilder::atBlockBegin(&func.getBody().front());
       auto moved = UnrealizedConversionCastOp::create(builder, func.getLoc(), packed, ValueRange());
