@@ -15,6 +15,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace graft {
@@ -34,6 +35,39 @@ struct Available {
   Type type;
   Attribute dims; ///< `modular.dims`
 };
+
+/// `dims` of a stage's result for the stages after it. Symbols that its analysis made up (`dim.0`,
+/// `sum.0`,
+/// `%0`) get the stage's number: those of another stage may have the same name and mean something
+/// else.
+Attribute dimsOfStage(Attribute dims, ArrayRef<StringAttr> modelSymbols, size_t stage) {
+  auto texts = dyn_cast_if_present<ArrayAttr>(dims);
+  if (!texts)
+    return dims;
+  auto isMadeUp = [&](StringRef name) {
+    StringRef rest = name;
+    bool prefixed =
+        rest.consume_front("dim.") || rest.consume_front("sum.") || rest.consume_front("%");
+    return prefixed && !rest.empty() && llvm::all_of(rest, llvm::isDigit) &&
+           llvm::none_of(modelSymbols, [&](StringAttr symbol) { return symbol == name; });
+  };
+  auto isPartOfName = [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.' || c == '%'; };
+  SmallVector<Attribute> renamed;
+  for (auto text : texts.getAsRange<StringAttr>()) {
+    std::string result;
+    for (StringRef rest = text; !rest.empty();) {
+      StringRef name = rest.take_while(isPartOfName);
+      result += name;
+      if (isMadeUp(name))
+        result += "." + std::to_string(stage);
+      rest = rest.drop_front(name.size());
+      result += rest.take_front();
+      rest = rest.drop_front(std::min<size_t>(1, rest.size()));
+    }
+    renamed.push_back(StringAttr::get(text.getContext(), result));
+  }
+  return ArrayAttr::get(texts.getContext(), renamed);
+}
 
 /// Builds one stage's function from the backbone.
 class StageBuilder {
@@ -323,6 +357,7 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
   for (BlockArgument argument : main.getArguments())
     modelInputs[argument] = {nextId++, argument.getType(),
                              main.getArgAttr(argument.getArgNumber(), "modular.dims")};
+  const auto modelSymbols = getModelSymbols(main);
   llvm::StringMap<func::FuncOp> bodies;
   SmallVector<StageOp> stages;
   for (auto [index, planned] : llvm::enumerate(plan)) {
@@ -345,8 +380,9 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
       inputs.push_back(before.find(input)->second.id);
     for (auto [number, output] : llvm::enumerate(stage.outputs)) {
       outputs.push_back(nextId);
+      Attribute dims = body.getResultAttr(number, "modular.dims");
       visible[index][output] = {nextId++, body.getResultTypes()[number],
-                                body.getResultAttr(number, "modular.dims")};
+                                dimsOfStage(dims, modelSymbols, index)};
     }
     SmallVector<Attribute> parameters, tasks(planned.tasks.begin(), planned.tasks.end());
     for (ParameterOp parameter : stage.parameters)
