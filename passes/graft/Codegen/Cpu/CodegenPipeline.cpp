@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -67,6 +68,18 @@ static void addHost(OpPassManager &pm) {
   pm.addPass(createStageEntriesPass());
 }
 
+/// Arithmetic of bfloat16 that no lowering has widened: LLVM would call functions that the library
+/// does not have.
+static void addWideArithmetic(OpPassManager &pm) {
+  math::MathExtendToSupportedTypesOptions functions;
+  functions.extraTypeStrs = {"f16"};
+  pm.addPass(math::createMathExtendToSupportedTypes(functions));
+  arith::ArithEmulateUnsupportedFloatsOptions operations;
+  operations.sourceTypeStrs = {"bf16"};
+  operations.targetTypeStr = "f32";
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(operations));
+}
+
 static void addLLVM(OpPassManager &pm) {
   pm.addPass(createExpandMathPass());
   pm.addNestedPass<func::FuncOp>(
@@ -74,6 +87,7 @@ static void addLLVM(OpPassManager &pm) {
   pm.addPass(createLowerExpandShapesPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
+  addWideArithmetic(pm);
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
   pm.addPass(arith::createArithExpandOpsPass(expand));
@@ -103,14 +117,23 @@ void graft::addCpuCodegenPasses(OpPassManager &pm, const CodegenOptions &options
   addLLVM(pm);
 }
 
-/// Arguments' attributes of ours have done their work; LLVM IR would warn of each.
+/// Attributes of ours on arguments and results have done their work; LLVM IR would warn of each.
 static void dropOwnAttributes(ModuleOp module) {
-  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
-    for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      for (NamedAttribute attribute : cast<FunctionOpInterface>(*function).getArgAttrs(i))
-        if (attribute.getName().getValue().starts_with("modular.") ||
-            attribute.getName().getValue().starts_with("dispatch."))
-          function.removeArgAttr(i, attribute.getName());
+  auto isOwn = [](NamedAttribute attribute) {
+    StringRef name = attribute.getName().getValue();
+    return name.starts_with("modular.") || name.starts_with("dispatch.");
+  };
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
+    auto interface = cast<FunctionOpInterface>(*function);
+    for (unsigned i = 0; i < interface.getNumArguments(); ++i)
+      for (NamedAttribute attribute : interface.getArgAttrs(i))
+        if (isOwn(attribute))
+          interface.removeArgAttr(i, attribute.getName());
+    for (unsigned i = 0; i < interface.getNumResults(); ++i)
+      for (NamedAttribute attribute : interface.getResultAttrs(i))
+        if (isOwn(attribute))
+          interface.removeResultAttr(i, attribute.getName());
+  }
 }
 
 LogicalResult graft::lowerToLLVM(ModuleOp module, const CodegenOptions &options,
