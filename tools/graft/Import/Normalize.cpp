@@ -228,11 +228,26 @@ void stripHints(ModelProto &model) {
   });
 }
 
+/// Whether the lowering of an op takes this form of it.
+bool hasLoweredForm(const NodeProto &node) {
+  if (node.op_type() != "Attention")
+    return true;
+  bool hasLengths = node.input_size() > 6 && !node.input(6).empty();
+  bool givesScores = node.output_size() > 3 && !node.output(3).empty();
+  return !hasLengths && !givesScores && llvm::none_of(node.attribute(), [](const auto &attribute) {
+    StringRef name = attribute.name();
+    return name == "softcap" ? attribute.f() != 0
+                             : name.ends_with("window_size") && attribute.i() >= 0;
+  });
+}
+
 /// Replaces the standard's functions that have no lowering by their bodies.
 void expandFunctions(OnnxModel &model, llvm::function_ref<bool(StringRef)> knows) {
   ::onnx::inliner::FunctionIdVector unknown;
-  forEachNode(*model.proto.mutable_graph()->mutable_node(), [&](NodeProto &node) {
-    if ((!node.domain().empty() && node.domain() != "ai.onnx") || knows(node.op_type()))
+  Nodes &nodes = *model.proto.mutable_graph()->mutable_node();
+  forEachNode(nodes, [&](NodeProto &node) {
+    if ((!node.domain().empty() && node.domain() != "ai.onnx") ||
+        (knows(node.op_type()) && hasLoweredForm(node)))
       return;
     const auto *schema = ::onnx::OpSchemaRegistry::Schema(
         node.op_type(), static_cast<int>(opsetOf(model.proto, "")));
@@ -242,9 +257,20 @@ void expandFunctions(OnnxModel &model, llvm::function_ref<bool(StringRef)> knows
   if (unknown.empty())
     return;
   ModelProto copy = model.proto;
+  // The inliner takes all nodes of an op or none.
+  constexpr StringRef hidden = "lowered ";
+  forEachNode(*copy.mutable_graph()->mutable_node(), [&](NodeProto &node) {
+    if (knows(node.op_type()) && hasLoweredForm(node))
+      node.set_op_type((hidden + node.op_type()).str());
+  });
   try {
     auto ids = ::onnx::inliner::FunctionIdSet::Create(std::move(unknown));
     ::onnx::inliner::InlineSelectedFunctions(copy, *ids, nullptr);
+    forEachNode(*copy.mutable_graph()->mutable_node(), [&](NodeProto &node) {
+      StringRef name = node.op_type();
+      if (name.consume_front(hidden))
+        node.set_op_type(name.str());
+    });
     model.proto = std::move(copy);
   } catch (const std::exception &) {
     // Then the op stays, imports, and is refused by name when it is lowered.
