@@ -8,10 +8,10 @@ func.func @unknown(%x: tensor<4x4xf32>) -> tensor<f32> {
 
 // -----
 
-// CHECK: error: not supported: Resize: mode cubic
-func.func @cubic(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x8x8xf32> {
+// CHECK: error: not supported: Resize: tf_crop_and_resize and antialias
+func.func @antialias(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x8x8xf32> {
   %scales = onnx.Constant {value = dense<[1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>} : () -> tensor<4xf32>
-  %0 = onnx.Resize %x, %scales {mode = "cubic", operandSegmentSizes = array<i32: 1, 0, 1, 0>}
+  %0 = onnx.Resize %x, %scales {mode = "cubic", antialias = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 1, 0>}
       : (tensor<1x1x4x4xf32>, tensor<4xf32>) -> tensor<1x1x8x8xf32>
   return %0 : tensor<1x1x8x8xf32>
 }

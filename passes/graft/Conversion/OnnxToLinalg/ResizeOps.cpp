@@ -73,13 +73,61 @@ static Value asIndex(B &b, Value x, Value last) {
   return arith::MinSIOp::create(b, arith::MaxSIOp::create(b, i, zero), last);
 }
 
+/// Positions along an axis between which is interpolated, each with its weight.
+using Taps = SmallVector<std::pair<Value, Value>, 4>;
+
+static Taps linearTaps(B &b, const Axis &axis, Value position) {
+  Value most = sub(b, axis.input, number(b, position, 1));
+  position = arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, position, most),
+                                       number(b, position, 0));
+  Value low = math::FloorOp::create(b, position), rest = sub(b, position, low);
+  Value first = asIndex(b, low, axis.last);
+  Value next = arith::AddIOp::create(b, first, arith::ConstantIndexOp::create(b, 1));
+  return {{first, sub(b, number(b, rest, 1), rest)},
+          {arith::MinSIOp::create(b, next, axis.last), rest}};
+}
+
+/// Keys' convolution with coefficient `a`. Beyond the border its value repeats, or counts for
+/// nothing.
+static Taps cubicTaps(B &b, const Axis &axis, Value position, double a, bool excludeOutside) {
+  Value low = math::FloorOp::create(b, position), rest = sub(b, position, low);
+  auto c = [&](double value) { return number(b, rest, value); };
+  auto near = [&](Value x) { // |x| <= 1
+    Value slope = sub(b, mul(b, x, c(a + 2)), c(a + 3));
+    return add(b, mul(b, slope, mul(b, x, x)), c(1));
+  };
+  auto far = [&](Value x) { // 1 < |x| < 2
+    Value inner = add(b, mul(b, sub(b, mul(b, x, c(a)), c(5 * a)), x), c(8 * a));
+    return sub(b, mul(b, inner, x), c(4 * a));
+  };
+  Value back = sub(b, c(1), rest);
+  Value weights[] = {far(add(b, rest, c(1))), near(rest), near(back), far(add(b, back, c(1)))};
+  Taps taps;
+  Value sum = c(0);
+  for (int64_t i = 0; i < 4; ++i) {
+    Value at = add(b, low, c(i - 1)), weight = weights[i];
+    if (excludeOutside) {
+      Value within = arith::AndIOp::create(
+          b, arith::CmpFOp::create(b, arith::CmpFPredicate::OGE, at, c(0)),
+          arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, at, axis.input));
+      weight = arith::SelectOp::create(b, within, weight, c(0));
+    }
+    sum = add(b, sum, weight);
+    taps.push_back({asIndex(b, at, axis.last), weight});
+  }
+  if (excludeOutside)
+    for (auto &[at, weight] : taps)
+      weight = arith::DivFOp::create(b, weight, sum);
+  return taps;
+}
+
 static LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
   Tensor x = l.get(op.getX());
   StringRef mode = op.getMode(), transform = op.getCoordinateTransformationMode();
-  if (mode != "nearest" && mode != "linear")
+  if (mode != "nearest" && mode != "linear" && mode != "cubic")
     return l.unsupported(op, "mode " + mode);
-  if (transform == "tf_crop_and_resize" || op.getAntialias() || op.getExcludeOutside())
-    return l.unsupported(op, "tf_crop_and_resize, antialias and exclude_outside");
+  if (transform == "tf_crop_and_resize" || op.getAntialias())
+    return l.unsupported(op, "tf_crop_and_resize and antialias");
   const Dims &dims = l.dims(op.getY());
   DenseElementsAttr scales = op.getScales() ? Lowering::constantOf(op.getScales()) : nullptr;
   SmallVector<int64_t> given = integers(op.getAxesAttr(), 0, 0);
@@ -102,8 +150,8 @@ static LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
     a.last = arith::MaxSIOp::create(l.b, l.index(x.dims[d] - 1), l.index(0));
     axes.push_back(a);
   }
-  if (mode == "linear" && axes.size() > 3)
-    return l.unsupported(op, "linear resampling of more than three dimensions");
+  if (mode != "nearest" && axes.size() > 3)
+    return l.unsupported(op, mode + " resampling of more than three dimensions");
   Tensor result = l.generate(dims, x.element(), [&](B &b, ValueRange at) -> Value {
     SmallVector<Value> from(at);
     if (mode == "nearest") {
@@ -113,32 +161,30 @@ static LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
             axis.last);
       return tensor::ExtractOp::create(b, x.value, from);
     }
-    // The corners around the position, each by how near it is.
-    SmallVector<std::array<Value, 2>> corner, weight;
+    SmallVector<Taps> taps;
     for (const Axis &axis : axes) {
       Value position = coordinate(b, transform, axis, at[axis.dim]);
-      Value most = sub(b, axis.input, number(b, position, 1));
-      position = arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, position, most),
-                                           number(b, position, 0));
-      Value low = math::FloorOp::create(b, position), rest = sub(b, position, low);
-      Value first = asIndex(b, low, axis.last);
-      Value next = arith::AddIOp::create(b, first, arith::ConstantIndexOp::create(b, 1));
-      corner.push_back({first, arith::MinSIOp::create(b, next, axis.last).getResult()});
-      weight.push_back({sub(b, number(b, rest, 1), rest), rest});
+      taps.push_back(mode == "linear"
+                         ? linearTaps(b, axis, position)
+                         : cubicTaps(b, axis, position, op.getCubicCoeffA().convertToDouble(),
+                                     op.getExcludeOutside()));
     }
-    Value sum;
-    for (unsigned choice = 0; choice < (1u << axes.size()); ++choice) {
-      Value factor;
-      for (auto [i, axis] : llvm::enumerate(axes)) {
-        unsigned side = (choice >> i) & 1;
-        from[axis.dim] = corner[i][side];
-        factor = factor ? mul(b, factor, weight[i][side]) : weight[i][side];
+    // The sum over all combinations, one axis after the other.
+    std::function<Value(size_t, Value)> sumFrom = [&](size_t axis, Value factor) -> Value {
+      if (axis == axes.size()) {
+        Value element = tensor::ExtractOp::create(b, x.value, from);
+        Value wide = convert(b, element, b.getF32Type(), false, false);
+        return factor ? mul(b, wide, factor) : wide;
       }
-      Value element = tensor::ExtractOp::create(b, x.value, from);
-      Value wide = convert(b, element, b.getF32Type(), false, false);
-      Value part = factor ? mul(b, wide, factor) : wide;
-      sum = sum ? add(b, sum, part) : part;
-    }
+      Value sum;
+      for (auto [position, weight] : taps[axis]) {
+        from[axes[axis].dim] = position;
+        Value part = sumFrom(axis + 1, factor ? mul(b, factor, weight) : weight);
+        sum = sum ? add(b, sum, part) : part;
+      }
+      return sum;
+    };
+    Value sum = sumFrom(0, {});
     return convert(b, sum, x.element(), false, false);
   });
   l.set(op.getY(), result);
