@@ -25,6 +25,12 @@ def Onnx_GemmOp : Onnx_PureOp<"Gemm", [DeclareOpInterfaceMethods<LinearInParamet
   let results = (outs AnyTensor:$Y);
 }
 
+def Onnx_EinsumOp : Onnx_PureOp<"Einsum"> {
+  let summary = "Sum of products over the labels that the result lacks";
+  let arguments = (ins Variadic<AnyTensor>:$Inputs, StrAttr:$equation);
+  let results = (outs AnyTensor:$Output);
+}
+
 def Onnx_AttentionOp : Onnx_PureOp<"Attention", [AttrSizedOperandSegments, AttrSizedResultSegments]> {
   let summary = "Scaled dot-product attention of any number of heads";
   let arguments = (ins AnyTensor:$Q, AnyTensor:$K, AnyTensor:$V, Optional<AnyTensor>:$attn_mask,

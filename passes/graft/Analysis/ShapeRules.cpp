@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Analysis/ShapeRules.h"
+
+#include "graft/Analysis/Einsum.h"
 #include "graft/Analysis/Windows.h"
 
 using namespace mlir;
@@ -55,6 +57,22 @@ static bool gemm(SymbolicShapes &shapes, Operation *op, Results &results) {
   if (a.size() != 2 || b.size() != 2)
     return false;
   results[0].dims = {a[gemm.getTransA() ? 1 : 0], b[gemm.getTransB() ? 0 : 1]};
+  return true;
+}
+
+static bool einsum(SymbolicShapes &shapes, Operation *op, Results &results) {
+  SmallVector<int64_t> ranks;
+  SmallVector<ArrayRef<Polynomial>> dims;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    dims.push_back(dimsOf(shapes, op, i));
+    ranks.push_back(dims.back().size());
+  }
+  auto equation = EinsumEquation::parse(cast<onnx::EinsumOp>(op).getEquation(), ranks);
+  if (!equation)
+    return false;
+  std::map<int, Polynomial> sizes = equation->sizes(dims);
+  for (int label : equation->result)
+    results[0].dims.push_back(sizes[label]);
   return true;
 }
 
@@ -358,6 +376,7 @@ static const llvm::StringMap<Rule> &ruleTable() {
     add(matmul, "MatMul");
     add(gemm, "Gemm");
     add(attention, "Attention");
+    add(einsum, "Einsum");
     add(topK, "TopK");
     add(layerNormalization, "LayerNormalization");
     add(batchNormalization, "BatchNormalization");

@@ -25,6 +25,7 @@ const Table &Table::get() {
     addConstants(table);
     addControl(table);
     addConvolution(table);
+    addEinsum(table);
     addElementwise(table);
     addIndexing(table);
     addMatmul(table);

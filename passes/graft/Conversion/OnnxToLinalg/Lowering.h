@@ -178,6 +178,7 @@ void addActivations(Table &table);
 void addAttention(Table &table);
 void addControl(Table &table);
 void addConvolution(Table &table);
+void addEinsum(Table &table);
 void addElementwise(Table &table);
 void addIndexing(Table &table);
 void addConstants(Table &table);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Conversion/OnnxToLinalg/Lowering.h"
+#include "graft/Conversion/OnnxToLinalg/Products.h"
 #include "graft/Dispatch/Dispatch.h"
 
 using namespace mlir;
@@ -126,6 +127,35 @@ static Matrix alignBatch(Lowering &l, Matrix x, ArrayRef<Polynomial> batch) {
   return x;
 }
 
+/// The product of matrices of ranks from 2, batches before them.
+static Tensor matrixProduct(Lowering &l, Matrix a, Matrix w) {
+  auto inner = [](const Matrix &x, bool last) {
+    return x.tensor.dims[x.tensor.rank() - (last != x.transposed ? 1 : 2)];
+  };
+  l.checkEqual(inner(a, true), inner(w, false), "the inner dimensions differ");
+  Type element = a.tensor.element();
+  Dims batch =
+      broadcastDims(ArrayRef(a.tensor.dims).drop_back(2), ArrayRef(w.tensor.dims).drop_back(2));
+  // Many rows, one matrix: the batch is more rows.
+  if (isa<FloatType>(element) && w.tensor.rank() == 2 && !a.transposed)
+    return timesWeight(l, a.tensor, w);
+  a = alignBatch(l, a, batch);
+  w = alignBatch(l, w, batch);
+  Dims full(batch);
+  full.push_back(inner(a, false));
+  full.push_back(inner(w, true));
+  if (!isa<FloatType>(element))
+    return genericProduct(l, a, w, full);
+  Tensor init = l.empty(full, element);
+  auto matmul = dispatch::BatchMatmulOp::create(l.b, a.tensor.value, w.tensor.value, init.value,
+                                                a.transposed, w.transposed);
+  return {matmul->getResult(0), full};
+}
+
+Tensor graft::lowering::productOfMatrices(Lowering &l, Tensor a, Tensor w) {
+  return matrixProduct(l, Matrix{a}, Matrix{w});
+}
+
 static LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
   Matrix a{l.get(op.getA())}, w = matrixOf(l, op.getB());
   Value result = op.getY();
@@ -146,32 +176,7 @@ static LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
     a.tensor = l.reshape(a.tensor, {1, a.tensor.dims[0]});
   if (w.tensor.rank() == 1)
     w.tensor = l.reshape(w.tensor, {w.tensor.dims[0], 1});
-  auto inner = [](const Matrix &x, bool last) {
-    return x.tensor.dims[x.tensor.rank() - (last != x.transposed ? 1 : 2)];
-  };
-  l.checkEqual(inner(a, true), inner(w, false), "the inner dimensions differ");
-  Dims batch =
-      broadcastDims(ArrayRef(a.tensor.dims).drop_back(2), ArrayRef(w.tensor.dims).drop_back(2));
-  // Many rows, one matrix: the batch is more rows.
-  if (isFloat && w.tensor.rank() == 2 && !a.transposed) {
-    l.set(result, l.reshape(timesWeight(l, a.tensor, w), dims));
-    return success();
-  }
-  a = alignBatch(l, a, batch);
-  w = alignBatch(l, w, batch);
-  Dims full(batch);
-  full.push_back(inner(a, false));
-  full.push_back(inner(w, true));
-  Tensor product;
-  if (isFloat) {
-    Tensor init = l.empty(full, l.element(result));
-    auto matmul = dispatch::BatchMatmulOp::create(l.b, a.tensor.value, w.tensor.value, init.value,
-                                                  a.transposed, w.transposed);
-    product = {matmul->getResult(0), full};
-  } else {
-    product = genericProduct(l, a, w, full);
-  }
-  l.set(result, l.reshape(product, dims));
+  l.set(result, l.reshape(matrixProduct(l, a, w), dims));
   return success();
 }
 
