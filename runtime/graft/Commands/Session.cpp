@@ -38,8 +38,10 @@ Status Session::open(const SessionOptions &options, bool generate) {
     return status;
   rows = !options.rowTasks.empty();
   taskNames = rows ? options.rowTasks : options.tasks;
+  // A library of a single task (--split-tasks) leaves no choice.
   if (taskNames.empty())
-    taskNames.push_back("base");
+    taskNames.push_back(graft_task_count(handle.get()) == 1 ? graft_task_name(handle.get(), 0)
+                                                            : "base");
   for (const std::string &name : taskNames)
     taskPointers.push_back(name.c_str());
   threadCount = options.threads ? options.threads : graft_default_threads();
