@@ -99,3 +99,32 @@ func.func @unranked(%x: tensor<?x?xf32> {modular.dims = ["batch", "seq"]}) -> te
   %z = onnx.Add %y, %x : (tensor<*xf32>, tensor<?x?xf32>) -> tensor<*xf32>
   return %z : tensor<*xf32>
 }
+
+// -----
+
+// Pads as exporters turn them round, front and back, through a transposition.
+// CHECK-LABEL: func.func @pads
+// CHECK-SAME: modular.dims = ["batch", "width + 3"]
+func.func @pads(%x: tensor<?x?xf32> {modular.dims = ["batch", "width"]}) -> tensor<?x?xf32> {
+  %pairs = onnx.Constant {value = dense<[[0, 0], [1, 2]]> : tensor<2x2xi64>} : () -> tensor<2x2xi64>
+  %flat = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %t = onnx.Transpose %pairs {perm = [1, 0]} : (tensor<2x2xi64>) -> tensor<2x2xi64>
+  %pads = onnx.Reshape %t, %flat : (tensor<2x2xi64>, tensor<1xi64>) -> tensor<4xi64>
+  %0 = onnx.Pad %x, %pads {operandSegmentSizes = array<i32: 1, 1, 0, 0>} : (tensor<?x?xf32>, tensor<4xi64>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+// A range whose ends come as floats: as long as the batch.
+// CHECK-LABEL: func.func @integers_as_floats
+// CHECK-SAME: modular.dims = ["batch"]
+func.func @integers_as_floats(%x: tensor<?xf32> {modular.dims = ["batch"]}) -> tensor<?xi64> {
+  %0 = onnx.Constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %1 = onnx.Constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %batch = onnx.Size %x : (tensor<?xf32>) -> tensor<i64>
+  %start = onnx.CastLike %0, %batch : (tensor<f32>, tensor<i64>) -> tensor<i64>
+  %step = onnx.Cast %1 {to = 7 : i64} : (tensor<f32>) -> tensor<i64>
+  %r = onnx.Range %start, %batch, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  return %r : tensor<?xi64>
+}

@@ -8,6 +8,7 @@
 #include "graft/Analysis/SymbolicShapes.h"
 #include "graft/Onnx/Onnx.h"
 
+#include "llvm/ADT/APSInt.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -39,6 +40,8 @@ struct Context {
   }
 };
 } // namespace
+
+static Type elementType(Value value) { return cast<ShapedType>(value.getType()).getElementType(); }
 
 static Indices delinearize(int64_t linear, ArrayRef<int64_t> shape) {
   Indices index(shape.size());
@@ -118,7 +121,6 @@ static std::optional<Elements> arithmetic(const Context &c) {
       return result;
     };
   };
-  auto truth = [](const P &p) { return P(1) - P::equal(p, 0); };
   return llvm::TypeSwitch<Operation *, std::optional<Elements>>(c.op)
       .Case<onnx::AddOp, onnx::SumOp>([&](Operation *) {
         return elementwise(c, fold([](const P &a, const P &b) { return a + b; }));
@@ -176,17 +178,37 @@ static std::optional<Elements> arithmetic(const Context &c) {
       .Case([&](onnx::WhereOp) {
         return elementwise(c, [](Values v) -> Result { return P::select(v[0], v[1], v[2]); });
       })
-      .Case([&](onnx::CastOp op) -> std::optional<Elements> {
-        Type from = cast<ShapedType>(op.getInput().getType()).getElementType();
-        Type to = cast<ShapedType>(op.getType()).getElementType();
-        if (!from.isIntOrIndex() || to.getIntOrFloatBitWidth() < 32) {
-          if (!to.isInteger(1) || !from.isIntOrIndex())
-            return std::nullopt;
-          return elementwise(c, [&](Values v) -> Result { return truth(v[0]); });
-        }
-        return elementwise(c, [](Values v) -> Result { return v[0]; });
-      })
       .Default([](Operation *) { return std::nullopt; });
+}
+
+/// Cast and CastLike. Exporters write integers as constants of floats too.
+static std::optional<Elements> castTo(const Context &c, Type to) {
+  if (!to.isIntOrIndex())
+    return std::nullopt;
+  const unsigned width = to.isIndex() ? 64 : to.getIntOrFloatBitWidth();
+  if (auto constant = c.op->getOperand(0).getDefiningOp<onnx::ConstantOp>()) {
+    auto floats = dyn_cast<DenseFPElementsAttr>(constant.getValue());
+    if (floats && width >= 32 && floats.getNumElements() == c.count) {
+      Elements result;
+      for (const APFloat &value : floats.getValues<APFloat>()) {
+        APSInt integer(32, /*isUnsigned=*/false);
+        bool isExact = false;
+        if (value.convertToInteger(integer, APFloat::rmTowardZero, &isExact) ==
+            APFloat::opInvalidOp)
+          return std::nullopt;
+        result.push_back(integer.getSExtValue());
+      }
+      return result;
+    }
+  }
+  const Elements *data = c.operand(0);
+  Type from = elementType(c.op->getOperand(0));
+  if (!data || !from.isIntOrIndex() || (width < 32 && width != 1))
+    return std::nullopt;
+  Elements result;
+  for (const Polynomial &element : *data)
+    result.push_back(width == 1 ? Polynomial(1) - Polynomial::equal(element, 0) : element);
+  return result;
 }
 
 static std::optional<Elements> concat(const Context &c, onnx::ConcatOp op) {
@@ -271,6 +293,22 @@ static std::optional<Elements> slice(const Context &c, onnx::SliceOp op) {
   });
 }
 
+static std::optional<Elements> transpose(const Context &c, onnx::TransposeOp op) {
+  const Elements *data = c.operand(0);
+  const Indices dataShape = c.operandShape(0);
+  if (!data)
+    return std::nullopt;
+  ArrayAttr perm = op.getPermAttr(); // the shape is known, so it is one
+  return forEach(c, [&](const Indices &index) -> Result {
+    Indices from(index.size());
+    for (size_t d = 0; d < index.size(); ++d) {
+      int64_t axis = perm ? cast<IntegerAttr>(perm[d]).getInt() : int64_t(index.size() - 1 - d);
+      from[axis < 0 ? axis + int64_t(index.size()) : axis] = index[d];
+    }
+    return (*data)[linearize(from, dataShape)];
+  });
+}
+
 static std::optional<Elements> constant(const Context &c, Attribute attribute) {
   auto dense = dyn_cast_or_null<DenseIntElementsAttr>(attribute);
   if (!dense)
@@ -319,6 +357,7 @@ void graft::detail::inferElements(SymbolicShapes &shapes, Operation *op, Symboli
           })
           .Case([&](onnx::ConcatOp concatOp) { return concat(c, concatOp); })
           .Case([&](onnx::GatherOp gatherOp) { return gather(c, gatherOp); })
+          .Case([&](onnx::TransposeOp transposeOp) { return transpose(c, transposeOp); })
           .Case([&](onnx::SliceOp sliceOp) { return slice(c, sliceOp); })
           .Case<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::FlattenOp,
                 onnx::IdentityOp>([&](Operation *) -> std::optional<Elements> {
@@ -352,5 +391,7 @@ void graft::detail::inferElements(SymbolicShapes &shapes, Operation *op, Symboli
           })
           .Case<onnx::ReduceProdOp, onnx::ReduceSumOp, onnx::ReduceMaxOp, onnx::ReduceMinOp>(
               [&](Operation *) { return reduce(c); })
+          .Case([&](onnx::CastOp castOp) { return castTo(c, elementType(castOp.getOutput())); })
+          .Case([&](onnx::CastLikeOp like) { return castTo(c, elementType(like.getOutput())); })
           .Default([&](Operation *) { return arithmetic(c); });
 }
