@@ -5,431 +5,373 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Analysis/RowIndependence.h"
+#include "graft/Analysis/RowRules.h"
 
 #include "graft/Modular/Modular.h"
-#include "graft/Onnx/Onnx.h"
-
-#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace graft;
 
-namespace {
-/// How an op treats the dimensions of its operands.
-enum class Rule {
-  Unknown,
-  Broadcast, ///< elementwise over aligned dimensions
-  AlongAxis, ///< mixes elements along `axis` only, keeps dimensions
-  FirstDim,  ///< keeps the first dimension of operand 0 apart, as a batch
-  Reduce,    ///< over axes, with or without keepdims
-  Reshape,   ///< keeps the order of elements
-  Shape,     ///< yields dimensions
-  Fill,      ///< the same element everywhere
-  Expand,
-  Gather,
-  MatMul,
-  Gemm,
-  Transpose,
-  Concat,
-  Slice,
-  Recurrent,
-  Attention,
-  Tile,
-  OneHot,
-};
-} // namespace
-
-static Rule ruleOf(Operation *op) {
-  if (isa<modular::SiteOp, modular::AdaptOp, modular::RouteOp>(op))
-    return Rule::Fill;
-  return llvm::StringSwitch<Rule>(op->getName().stripDialect())
-      .Cases({"Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "Mean", "Sum"},
-             Rule::Broadcast)
-      .Cases({"Sqrt", "Exp", "Log", "Erf", "Tanh", "Sigmoid", "Relu", "LeakyRelu", "PRelu", "Elu"},
-             Rule::Broadcast)
-      .Cases({"Selu", "Celu", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign", "Gelu",
-              "Swish", "ThresholdedRelu"},
-             Rule::Broadcast)
-      .Cases({"Neg", "Abs", "Sign", "Reciprocal", "Floor", "Ceil", "Round", "Sin", "Cos", "Tan"},
-             Rule::Broadcast)
-      .Cases({"Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Clip", "Where"},
-             Rule::Broadcast)
-      .Cases({"Cast", "CastLike", "Not", "And", "Or", "Xor", "Equal", "Greater", "GreaterOrEqual",
-              "Less"},
-             Rule::Broadcast)
-      .Cases({"LessOrEqual", "IsNaN", "IsInf", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
-              "BitwiseNot", "BitShift", "Identity", "Dropout"},
-             Rule::Broadcast)
-      .Cases({"Softmax", "LogSoftmax", "Hardmax", "CumSum", "GatherElements", "LpNormalization"},
-             Rule::AlongAxis)
-      .Cases({"LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"},
-             Rule::AlongAxis)
-      .Cases({"TopK", "Split", "Trilu"}, Rule::AlongAxis)
-      .Cases({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool",
-              "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization",
-              "LRN"},
-             Rule::FirstDim)
-      .Cases({"DepthToSpace", "SpaceToDepth", "Resize", "RotaryEmbedding"}, Rule::FirstDim)
-      .Cases({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1",
-              "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"},
-             Rule::Reduce)
-      .Cases({"ArgMax", "ArgMin"}, Rule::Reduce)
-      .Cases({"Reshape", "Flatten", "Squeeze", "Unsqueeze"}, Rule::Reshape)
-      .Cases({"Shape", "Size"}, Rule::Shape)
-      .Cases({"Constant", "ConstantOfShape"}, Rule::Fill)
-      .Case("Expand", Rule::Expand)
-      .Case("Gather", Rule::Gather)
-      .Case("MatMul", Rule::MatMul)
-      .Case("Gemm", Rule::Gemm)
-      .Case("Transpose", Rule::Transpose)
-      .Case("Concat", Rule::Concat)
-      .Cases({"Slice", "Pad"}, Rule::Slice)
-      .Cases({"LSTM", "GRU", "RNN"}, Rule::Recurrent)
-      .Case("Attention", Rule::Attention)
-      .Case("Tile", Rule::Tile)
-      .Case("OneHot", Rule::OneHot)
-      .Default(Rule::Unknown);
-}
-
-static int64_t intAttr(Operation *op, StringRef name, int64_t otherwise) {
-  auto attribute = op->getAttrOfType<IntegerAttr>(name);
-  return attribute ? attribute.getInt() : otherwise;
-}
-
-static int64_t wrap(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
-
-RowIndependence::RowDim RowIndependence::get(Value value) const {
-  auto found = rows.find(value);
-  return found == rows.end() ? RowDim() : RowDim(found->second);
-}
-
-bool RowIndependence::fail(Operation *op, const llvm::Twine &why) {
-  culprit = op;
-  reason = why.str();
-  return false;
+bool rowrules::divides(const Polynomial &divisor, const Polynomial &p) {
+  return Polynomial::floorDiv(p, divisor) * divisor == p;
 }
 
 bool RowIndependence::dependsOnCount(const Polynomial &p) const {
-  return llvm::is_contained(p.symbols(), symbol);
+  return llvm::any_of(p.symbols(), [&](const std::string &name) {
+    const SymbolicShapes::Source *source = shapes.lookup(name);
+    return name == symbol || (source && source->kind == SymbolicShapes::Source::Definition &&
+                              dependsOnCount(source->definition));
+  });
 }
 
-bool RowIndependence::dependsOnCount(Value value) {
-  auto elements = shapes.get(value).elements;
-  return elements &&
-         llvm::any_of(*elements, [&](const Polynomial &p) { return dependsOnCount(p); });
+bool RowIndependence::dependsOnData(const Polynomial &p) const {
+  return llvm::any_of(p.symbols(), [&](const std::string &name) {
+    using Source = SymbolicShapes::Source;
+    const Source *source = shapes.lookup(name);
+    if (!source || source->kind == Source::Argument)
+      return false;
+    if (source->kind == Source::Definition)
+      return dependsOnData(source->definition);
+    if (isa<BlockArgument>(source->value) && source->kind == Source::Dimension)
+      return false;
+    auto found = states.find(source->value);
+    return found == states.end() || !found->second.isSame();
+  });
 }
 
-RowIndependence::RowIndependence(func::FuncOp main) : shapes(main) {
+bool RowIndependence::isKnownBeforeData(Value value) const {
+  if (get(value).isSame())
+    return true;
+  const auto &elements = shapes.get(value).elements;
+  return elements && llvm::none_of(*elements, [&](auto &p) { return dependsOnData(p); });
+}
+
+const RowState &RowIndependence::get(Value value) const {
+  static const RowState same;
+  auto found = states.find(value);
+  return found == states.end() ? same : found->second;
+}
+
+bool RowIndependence::isSameAt(Operation *op, unsigned i) const {
+  return i >= op->getNumOperands() || get(op, i).isSame();
+}
+
+bool RowIndependence::areSame(Operation *op, unsigned first) const {
+  return llvm::all_of(op->getOperands().drop_front(std::min(first, op->getNumOperands())),
+                      [&](Value v) { return get(v).isSame(); });
+}
+
+bool RowIndependence::isWhole(Value value, const RowState &state) const {
+  return dims(value)[state.dim] == count * state.inner;
+}
+
+RowState RowIndependence::mixed(StringRef why) const {
+  RowState state;
+  state.kind = RowState::Mixed;
+  state.culprit = current;
+  state.reason = why;
+  return state;
+}
+
+bool RowIndependence::seed(func::FuncOp main) {
   for (BlockArgument argument : main.getArguments()) {
     const SymbolicTensor &tensor = shapes.get(argument);
     std::optional<StringRef> first;
     if (tensor.rank() > 0)
       first = tensor.dims[0].asAtom();
     if (!first || tensor.dims[0].symbols().size() != 1 ||
-        (!symbol.empty() && *first != StringRef(symbol))) {
-      reason = "expected inputs whose first dimension is one and the same symbol";
-      return;
-    }
+        (!symbol.empty() && *first != StringRef(symbol)))
+      return false;
     symbol = first->str();
-    rows[argument] = 0;
+    count = Polynomial::symbol(symbol);
+    for (const Polynomial &dim : ArrayRef<Polynomial>(tensor.dims).drop_front())
+      if (dependsOnCount(dim))
+        return false;
+    states[argument] = RowState::rows(0);
   }
-  if (symbol.empty()) {
-    reason = "expected an input";
+  return !symbol.empty();
+}
+
+RowIndependence::RowIndependence(func::FuncOp main) : shapes(main) {
+  if (!seed(main)) {
+    reason = "expected inputs whose first dimension is one and the same symbol";
     return;
   }
-  for (Operation &op : main.getBody().front()) {
-    if (!op.hasTrait<OpTrait::IsTerminator>()) {
-      if (!visit(&op))
-        return;
+  for (Operation &op : main.getBody().front().without_terminator())
+    visit(&op);
+  for (Value result : main.getBody().front().getTerminator()->getOperands()) {
+    const RowState &state = get(result);
+    culprit = state.isMixed() ? state.culprit : result.getDefiningOp();
+    if (state.isMixed())
+      reason = state.reason.str();
+    else if (state.isNumber())
+      reason = rowrules::numberAsData;
+    else if (!state.isRows() || state.dim != 0 || state.inner != Polynomial(1) ||
+             !isWhole(result, state))
+      reason = "expected results whose first dimension is that of the rows";
+    if (!reason.empty())
+      return;
+  }
+  culprit = nullptr;
+}
+
+/// The state where the dimensions bear it out.
+RowState RowIndependence::checked(Value value, RowState state) {
+  if (state.isMixed() || !isa<RankedTensorType>(value.getType()))
+    return state;
+  states[value] =
+      state; // a size that a value alone tells is as much the same for all rows as it is
+  for (auto [i, dim] : llvm::enumerate(dims(value))) {
+    if (dependsOnData(dim))
+      return mixed("has a size that only data tells");
+    if (state.isRows() && int64_t(i) == state.dim) {
+      if (!rowrules::divides(count * state.inner, dim) || dependsOnCount(state.inner) ||
+          dependsOnCount(Polynomial::floorDiv(dim, count * state.inner)))
+        return mixed("takes rows apart");
+    } else if (dependsOnCount(dim)) {
+      return mixed("makes rows that are not a batch's");
+    }
+  }
+  if (state.isRows() && state.dim >= rank(value))
+    return mixed("takes rows apart");
+  if (dependsOnCount(state.scale))
+    return mixed("computes with the number of rows");
+  return state;
+}
+
+RowState RowIndependence::ofElements(Value value, ArrayRef<Polynomial> elements) {
+  for (const Polynomial &element : elements) {
+    if (dependsOnData(element))
+      return mixed("computes with a size that only data tells");
+    if (dependsOnCount(element))
+      return mixed("computes with the number of rows");
+  }
+  return RowState::same();
+}
+
+void RowIndependence::visit(Operation *op) {
+  current = op;
+  std::optional<RowState> common;
+  // Symbols for elements that only the data tells say nothing of the data.
+  auto isReadFrom = [&](Value result, const Polynomial &element) {
+    auto atom = element.asAtom();
+    const SymbolicShapes::Source *source = atom ? shapes.lookup(*atom) : nullptr;
+    return source && source->value == result;
+  };
+  for (Value result : op->getResults()) {
+    const auto &elements = shapes.get(result).elements;
+    if (elements && llvm::none_of(*elements, [&](auto &p) { return isReadFrom(result, p); })) {
+      states[result] = ofElements(result, *elements);
       continue;
     }
-    for (Value result : op.getOperands())
-      if (RowDim row = get(result);
-          !row || *row != 0 ||
-          shapes.get(result).dims[0] != shapes.get(main.getArgument(0)).dims[0]) {
-        Operation *producer = result.getDefiningOp();
-        fail(producer ? producer : &op,
-             "expected results whose first dimension is that of the rows");
-        return;
-      }
+    if (!common)
+      common = stateOf(op);
+    RowState state = *common;
+    if (state.isRows() && isa<onnx::LSTMOp, onnx::GRUOp, onnx::RNNOp>(op))
+      state.dim = rank(result) == 4 ? 2 : 1;
+    if (state.isRows() && isa<onnx::MaxPoolOp>(op) && result != op->getResult(0))
+      state = mixed("counts positions through all rows");
+    states[result] = checked(result, state);
   }
 }
 
-bool RowIndependence::visit(Operation *op) {
-  const Rule rule = ruleOf(op);
-  auto setAll = [&](RowDim row) {
-    for (Value result : op->getResults())
-      if (row && *row < rank(result))
-        rows[result] = *row;
-    return true;
-  };
-  if (rule == Rule::Shape)
-    return true;
-  const bool hasRows = llvm::any_of(op->getOperands(), [&](Value v) { return get(v).has_value(); });
-  const bool countKnown = llvm::all_of(
-      op->getResults(), [&](Value result) { return bool(shapes.get(result).elements); });
-  if (!hasRows && !countKnown) {
-    // Data made of the number of rows would tell one row how many others there are; a shape does
-    // not.
-    const bool isShapeOperand =
-        isa<onnx::ConstantOfShapeOp, onnx::ExpandOp, onnx::TileOp, onnx::SliceOp, onnx::ReshapeOp>(
-            op);
-    for (Value operand : op->getOperands())
-      if (!isShapeOperand && dependsOnCount(operand))
-        return fail(op, "computes with the number of rows");
-    if (rule == Rule::Unknown || !isa<onnx::ConstantOfShapeOp, onnx::ExpandOp>(op)) {
-      for (Value result : op->getResults())
-        for (const Polynomial &dim : shapes.get(result).dims)
-          if (dependsOnCount(dim))
-            return fail(op, "makes rows that are not a batch's");
-      return true;
-    }
-  }
-  if (!hasRows && countKnown)
-    return true;
-
-  Value first = op->getNumOperands() ? op->getOperand(0) : Value();
-  RowDim row = first ? get(first) : RowDim();
-  auto finish = [&](std::optional<RowDim> result, StringRef why) {
-    return result ? setAll(*result) : fail(op, why);
-  };
-  // Only what comes first may differ between rows, where nothing else is said.
-  auto onlyFirst = [&] {
-    return llvm::none_of(op->getOperands().drop_front(),
-                         [&](Value v) { return get(v).has_value(); });
-  };
-  switch (rule) {
-  case Rule::Unknown:
-  case Rule::Shape:
-    return fail(op, "has no rule that keeps rows apart");
-  case Rule::Broadcast:
-    return finish(visitBroadcast(op), "combines different rows");
-  case Rule::Fill:
-  case Rule::Expand: {
-    // Every row is alike, or is what the operand's row was.
-    Value result = op->getResult(0);
-    if (row && rule == Rule::Expand)
-      return setAll(*row + rank(result) - rank(first));
-    for (auto [index, dim] : llvm::enumerate(shapes.get(result).dims))
-      if (dependsOnCount(dim))
-        return rows.count(result) ? fail(op, "makes rows in two dimensions")
-                                  : (rows[result] = index, true);
-    return true;
-  }
-  case Rule::AlongAxis: {
-    int64_t axis = wrap(intAttr(op, "axis", isa<onnx::SplitOp>(op) ? 0 : -1), rank(first));
-    if (auto cumulative = dyn_cast<onnx::CumSumOp>(op)) {
-      auto known = shapes.constantElements(cumulative.getAxis());
-      if (!known)
-        return fail(op, "sums along an axis that only data tells");
-      axis = wrap(known->front(), rank(first));
-    }
-    if (isa<onnx::TriluOp>(op))
-      axis = rank(first) - 2;
-    if (auto elements = dyn_cast<onnx::GatherElementsOp>(op)) {
-      axis = wrap(intAttr(op, "axis", 0), rank(first));
-      if (get(elements.getIndices()) != row)
-        return fail(op, "gathers from other rows");
-    } else if (!onlyFirst()) {
-      return fail(op, "combines different rows");
-    }
-    const bool toTheEnd =
-        isa<onnx::LayerNormalizationOp, onnx::RMSNormalizationOp, onnx::TriluOp>(op);
-    if (row && (*row == axis || (toTheEnd && *row > axis)))
-      return fail(op, "works along the rows");
-    return setAll(row);
-  }
-  case Rule::FirstDim:
-    if ((row && *row != 0) || (!isa<onnx::RotaryEmbeddingOp>(op) && !onlyFirst()))
-      return fail(op, "combines different rows");
-    for (Value operand : op->getOperands())
-      if (RowDim other = get(operand); other && *other != 0)
-        return fail(op, "combines different rows");
-    return setAll(0);
-  case Rule::Reduce:
-    return finish(visitReduce(op, row), "reduces over the rows");
-  case Rule::Reshape:
-    return finish(row ? visitReshape(op, row) : std::optional<RowDim>(), "takes rows apart");
-  case Rule::Gather:
-    return finish(visitGather(op), "gathers from other rows");
-  case Rule::MatMul:
-    return finish(visitMatMul(op), "combines different rows");
-  case Rule::Gemm: {
-    RowDim c = op->getNumOperands() > 2 ? get(op->getOperand(2)) : RowDim();
-    if (!row || *row != intAttr(op, "transA", 0) || get(op->getOperand(1)) || (c && *c != 0))
-      return fail(op, "combines different rows");
-    return setAll(0);
-  }
-  case Rule::Transpose: {
-    const int64_t n = rank(first);
-    auto perm = op->getAttrOfType<ArrayAttr>("perm");
-    for (int64_t i = 0; i < n; ++i)
-      if ((perm ? cast<IntegerAttr>(perm[i]).getInt() : n - 1 - i) == *row)
-        return setAll(i);
-    return fail(op, "has no rule that keeps rows apart");
-  }
-  case Rule::Concat: {
-    RowDim common;
-    for (Value operand : op->getOperands())
-      if (RowDim each = get(operand)) {
-        if (common && *common != *each)
-          return fail(op, "combines different rows");
-        common = each;
-      }
-    if (*common == wrap(intAttr(op, "axis", 0), rank(first)))
-      return fail(op, "works along the rows");
-    return setAll(common);
-  }
-  case Rule::Slice: {
-    // The rows' dimension must stay whole.
-    if (!onlyFirst() || !row ||
-        shapes.get(op->getResult(0)).dims[*row] != shapes.get(first).dims[*row])
-      return fail(op, "takes rows apart");
-    if (auto slice = dyn_cast<onnx::SliceOp>(op); slice && slice.getSteps()) {
-      auto steps = shapes.constantElements(slice.getSteps());
-      if (!steps || llvm::any_of(*steps, [](int64_t step) { return step < 0; }))
-        return fail(op, "may reverse the rows");
-    }
-    return setAll(row);
-  }
-  case Rule::Recurrent:
-    return visitRecurrent(op);
-  case Rule::Attention:
-    for (Value operand : op->getOperands())
-      if (RowDim each = get(operand); each && *each != 0)
-        return fail(op, "combines different rows");
-    if (!row || !get(op->getOperand(1)) || !get(op->getOperand(2)))
-      return fail(op, "combines different rows");
-    return setAll(0);
-  case Rule::Tile: {
-    auto repeats = shapes.elements(op->getOperand(1));
-    if (!row || !repeats || !(*repeats)[*row].isConstant(1))
-      return fail(op, "repeats the rows");
-    return setAll(row);
-  }
-  case Rule::OneHot: {
-    const int64_t axis = wrap(intAttr(op, "axis", -1), rank(op->getResult(0)));
-    return onlyFirst() && row ? setAll(*row < axis ? *row : *row + 1)
-                              : fail(op, "combines different rows");
-  }
-  }
-  return fail(op, "has no rule that keeps rows apart");
+const llvm::StringMap<RowIndependence::Entry> &RowIndependence::table() {
+  using R = RowIndependence;
+  static const llvm::StringMap<Entry> table = [] {
+    llvm::StringMap<Entry> table;
+    auto add = [&](StringRef names, Entry entry) {
+      SmallVector<StringRef> each;
+      names.split(each, ' ');
+      for (StringRef name : each)
+        table[name] = entry;
+    };
+    add("Add Sub Mul Identity Cast Where Sum Equal Greater GreaterOrEqual Less LessOrEqual",
+        {&R::elementwise, Entry::Numbers});
+    add("Div Pow Mod Min Max Mean Sqrt Exp Log Erf Tanh Sigmoid Relu LeakyRelu PRelu Elu Selu Celu "
+        "HardSigmoid HardSwish Mish Softplus Softsign Gelu Swish ThresholdedRelu Shrink Neg Abs "
+        "Sign Reciprocal Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh "
+        "Clip Not And Or Xor IsNaN IsInf BitwiseAnd BitwiseOr BitwiseXor BitwiseNot "
+        "BitShift Dropout",
+        {&R::elementwise});
+    add("CastLike", {&R::castLike});
+    add("Softmax LogSoftmax Hardmax CumSum LpNormalization LayerNormalization RMSNormalization "
+        "TopK Split Trilu",
+        {&R::alongAxis});
+    add("Conv ConvTranspose MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool "
+        "BatchNormalization InstanceNormalization GroupNormalization LRN DepthToSpace "
+        "SpaceToDepth",
+        {&R::firstDim});
+    add("Resize", {&R::firstDim, 0, 1});
+    add("ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum "
+        "ReduceLogSumExp ReduceSumSquare ArgMax ArgMin",
+        {&R::reduce});
+    add("Reshape", {&R::reshape, Entry::Numbers, 1});
+    add("Flatten Squeeze Unsqueeze", {&R::reshape, Entry::Numbers});
+    add("Transpose", {&R::transpose, Entry::Numbers});
+    add("ConstantOfShape", {&R::fill, Entry::MakesRows, 0});
+    add("Expand", {&R::fill, Entry::Numbers | Entry::MakesRows, 1});
+    add("Tile", {&R::tile, Entry::MakesRows, 1});
+    add("Range", {&R::range, Entry::MakesRows, 0});
+    add("NonZero", {&R::nonZero});
+    add("Gather", {&R::gather, Entry::Numbers});
+    add("GatherND", {&R::gatherND, Entry::Numbers});
+    add("GatherElements ScatterElements", {&R::byElement});
+    add("ScatterND", {&R::scatterND, Entry::Numbers});
+    add("MatMul", {&R::matmul});
+    add("Gemm", {&R::gemm});
+    add("Concat", {&R::concat, Entry::Numbers});
+    add("Slice", {&R::slice, Entry::Numbers, 1});
+    add("Pad", {&R::pad, 0, 1});
+    add("OneHot", {&R::oneHot});
+    add("LSTM GRU RNN", {&R::recurrent});
+    add("Attention", {&R::attention});
+    add("RotaryEmbedding", {&R::rotary});
+    return table;
+  }();
+  return table;
 }
 
-std::optional<RowIndependence::RowDim> RowIndependence::visitBroadcast(Operation *op) {
+RowState RowIndependence::stateOf(Operation *op) {
+  constexpr StringRef unruled = "has no rule that keeps rows apart";
+  if (op->getNumRegions() != 0) {
+    bool isSame = areSame(op, 0);
+    op->walk([&](Operation *inner) {
+      isSame &= llvm::all_of(inner->getOperands(), [&](Value v) { return get(v).isSame(); });
+    });
+    return isSame ? RowState::same() : mixed(unruled);
+  }
+  auto found = table().find(op->getName().stripDialect());
+  const Entry entry = found == table().end() ? Entry() : found->second;
+  // Sizes may depend on the number of rows where the rule says what comes of it.
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (i < entry.firstSize && get(operand).isMixed()) // what is no size any more is to be named
+      return shapes.get(operand).elements ? mixed(get(operand).reason) : get(operand);
+  if (areSame(op, 0) && !(entry.flags & Entry::MakesRows))
+    return RowState::same();
+  if (!entry.rule)
+    return mixed(unruled);
+  if (!(entry.flags & Entry::Numbers))
+    for (Value operand : op->getOperands())
+      if (get(operand).isNumber())
+        return mixed(rowrules::numberAsData);
+  return (this->*entry.rule)(op);
+}
+
+RowState RowIndependence::elementwise(Operation *op) {
   int64_t most = 0;
   for (Value operand : op->getOperands())
     most = std::max(most, rank(operand));
-  RowDim common;
-  for (Value operand : op->getOperands())
-    if (RowDim row = get(operand)) {
-      const int64_t aligned = *row + most - rank(operand);
-      if (common && *common != aligned)
-        return std::nullopt;
-      common = aligned;
-    }
-  // What is the same for all rows must not have a dimension that runs along them.
-  for (Value operand : op->getOperands())
-    if (!get(operand) && common) {
-      if (dependsOnCount(operand))
-        return std::nullopt;
-      const int64_t index = *common - (most - rank(operand));
-      if (index >= 0 && !shapes.get(operand).dims[index].isConstant(1))
-        return std::nullopt;
-    }
-  return common;
-}
-
-std::optional<RowIndependence::RowDim> RowIndependence::visitMatMul(Operation *op) {
-  Value a = op->getOperand(0), b = op->getOperand(1);
-  RowDim ofA = get(a), ofB = get(b);
-  const int64_t rankA = rank(a), rankB = rank(b), most = std::max(rankA, rankB);
-  if (rankA < 2 || rankB < 2 || (ofA && *ofA == rankA - 1) || (ofB && *ofB >= rankB - 2))
-    return std::nullopt;
-  RowDim common;
-  if (ofA)
-    common = *ofA + most - rankA;
-  if (ofB) {
-    const int64_t aligned = *ofB + most - rankB;
-    if (common && *common != aligned)
-      return std::nullopt;
-    common = aligned;
+  std::optional<RowState> common;
+  Polynomial size;
+  bool hasNumbers = false;
+  for (Value operand : op->getOperands()) {
+    const RowState &state = get(operand);
+    if (!state.isRows())
+      continue;
+    const int64_t aligned = state.dim + most - rank(operand);
+    const Polynomial &own = dims(operand)[state.dim];
+    if (common && (common->dim != aligned || common->inner != state.inner || size != own))
+      return mixed("combines different rows");
+    common = RowState::rows(aligned, state.inner);
+    size = own;
+    hasNumbers |= state.isNumber();
   }
-  auto isFree = [&](Value v, RowDim row, int64_t n) {
-    const int64_t index = *common - (most - n);
-    return row || index < 0 || index >= n - 2 || shapes.get(v).dims[index].isConstant(1);
-  };
-  if (!isFree(a, ofA, rankA) || !isFree(b, ofB, rankB))
-    return std::nullopt;
-  return common;
+  if (!common)
+    return RowState::same();
+  // What is the same for all rows must not have a dimension that runs along them.
+  for (Value operand : op->getOperands()) {
+    const int64_t index = common->dim - (most - rank(operand));
+    if (get(operand).isSame() && index >= 0 && !dims(operand)[index].isConstant(1))
+      return mixed("combines different rows");
+  }
+  return hasNumbers ? numbersOf(op, *common) : *common;
 }
 
-std::optional<RowIndependence::RowDim> RowIndependence::visitReshape(Operation *op, RowDim row) {
-  const auto &from = shapes.get(op->getOperand(0)).dims;
-  const auto &to = shapes.get(op->getResult(0)).dims;
-  auto before = [](ArrayRef<Polynomial> dims, int64_t end) {
-    Polynomial p(1);
-    for (int64_t i = 0; i < end; ++i)
-      p = p * dims[i];
-    return p;
-  };
-  // Row-major order is kept: the rows run along the dimension that as many elements come before.
-  const Polynomial lead = before(from, *row);
-  const Polynomial count = Polynomial::symbol(symbol);
-  for (int64_t i = 0; i < int64_t(to.size()); ++i)
-    if (dependsOnCount(to[i])) {
-      const bool isWhole = Polynomial::floorDiv(to[i], count) * count == to[i];
-      return isWhole && before(to, i) == lead ? std::optional<RowDim>(i) : std::nullopt;
-    }
-  return std::nullopt;
+RowState RowIndependence::castLike(Operation *op) { return get(op, 0); }
+
+RowState RowIndependence::alongAxis(Operation *op) {
+  const RowState &state = get(op, 0);
+  const int64_t n = rank(op->getOperand(0));
+  if (!areSame(op, 1) || !state.isRows())
+    return mixed("combines different rows");
+  int64_t axis = rowrules::wrap(rowrules::intAttr(op, "axis", isa<onnx::SplitOp>(op) ? 0 : -1), n);
+  if (auto cumulative = dyn_cast<onnx::CumSumOp>(op)) {
+    auto known = shapes.constantElements(cumulative.getAxis());
+    if (!known || known->size() != 1)
+      return mixed("sums along an axis that only data tells");
+    axis = rowrules::wrap(known->front(), n);
+  }
+  if (isa<onnx::TriluOp>(op))
+    axis = n - 2;
+  const bool toTheEnd =
+      isa<onnx::LayerNormalizationOp, onnx::RMSNormalizationOp, onnx::TriluOp>(op);
+  if (state.dim == axis || (toTheEnd && state.dim > axis))
+    return mixed("works along the rows");
+  return RowState::rows(state.dim, state.inner);
 }
 
-std::optional<RowIndependence::RowDim> RowIndependence::visitReduce(Operation *op, RowDim row) {
+RowState RowIndependence::firstDim(Operation *op) {
+  const RowState &state = get(op, 0);
+  if (!state.isRows() || state.dim != 0 || rowrules::intAttr(op, "training_mode", 0) != 0)
+    return mixed("combines different rows");
+  if (isa<onnx::ResizeOp>(op)) {
+    for (Value size : op->getOperands().drop_front())
+      if (!isKnownBeforeData(size))
+        return mixed("has a size that only data tells");
+    if (dims(op->getResult(0))[0] != dims(op->getOperand(0))[0])
+      return mixed("takes rows apart");
+  } else if (!areSame(op, 1)) {
+    return mixed("combines different rows");
+  }
+  return RowState::rows(0, state.inner);
+}
+
+RowState RowIndependence::reduce(Operation *op) {
+  const RowState &state = get(op, 0);
   const int64_t n = rank(op->getOperand(0));
   SmallVector<int64_t> axes;
   if (isa<onnx::ArgMaxOp, onnx::ArgMinOp>(op)) {
-    axes.push_back(intAttr(op, "axis", 0));
+    axes.push_back(rowrules::intAttr(op, "axis", 0));
   } else if (op->getNumOperands() > 1) {
     auto known = shapes.constantElements(op->getOperand(1));
-    if (!known || get(op->getOperand(1)))
-      return std::nullopt;
+    if (!known || !isSameAt(op, 1))
+      return mixed("reduces over axes that only data tells");
     axes = *known;
   }
-  if (axes.empty() && intAttr(op, "noop_with_empty_axes", 0) == 0)
-    return std::nullopt;
-  int64_t result = *row;
+  if (axes.empty() && rowrules::intAttr(op, "noop_with_empty_axes", 0) == 0)
+    return mixed("reduces over the rows");
+  int64_t result = state.dim;
   for (int64_t axis : axes) {
-    axis = wrap(axis, n);
-    if (axis == *row)
-      return std::nullopt;
-    if (axis < *row && intAttr(op, "keepdims", 1) == 0)
+    axis = rowrules::wrap(axis, n);
+    if (axis == state.dim)
+      return mixed("reduces over the rows");
+    if (axis < state.dim && rowrules::intAttr(op, "keepdims", 1) == 0)
       --result;
   }
-  return RowDim(result);
+  return RowState::rows(result, state.inner);
 }
 
-std::optional<RowIndependence::RowDim> RowIndependence::visitGather(Operation *op) {
-  auto gather = cast<onnx::GatherOp>(op);
-  RowDim data = get(gather.getData()), indices = get(gather.getIndices());
-  const int64_t axis = wrap(gather.getAxis(), rank(gather.getData()));
-  if (data && (indices || *data == axis))
-    return std::nullopt;
-  if (indices)
-    return RowDim(axis + *indices);
-  return RowDim(*data < axis ? *data : *data + rank(gather.getIndices()) - 1);
-}
-
-bool RowIndependence::visitRecurrent(Operation *op) {
-  if (intAttr(op, "layout", 0) != 0)
-    return fail(op, "has no rule that keeps rows apart");
-  RowDim x = get(op->getOperand(0));
-  if (!x || *x != 1)
-    return fail(op, "works along the rows");
-  for (Value operand : op->getOperands().drop_front())
-    if (RowDim row = get(operand); row && *row != (rank(operand) == 1 ? 0 : 1))
-      return fail(op, "combines different rows");
-  for (Value result : op->getResults())
-    rows[result] = rank(result) == 4 ? 2 : 1;
-  return true;
+RowState RowIndependence::recurrent(Operation *op) {
+  const RowState &x = get(op, 0);
+  if (rowrules::intAttr(op, "layout", 0) != 0)
+    return mixed("has no rule that keeps rows apart");
+  if (!x.isRows() || x.dim != 1)
+    return mixed("works along the rows");
+  // X W R B sequence_lens initial_h initial_c P, of which those from B on may lack.
+  auto segments = op->getAttrOfType<DenseI32ArrayAttr>("operandSegmentSizes");
+  if (!segments)
+    return mixed("has no rule that keeps rows apart");
+  unsigned position = 0;
+  for (int64_t formal = 0; formal < segments.size(); ++formal)
+    for (int32_t i = 0; i < segments[formal]; ++i, ++position) {
+      if (formal == 0)
+        continue;
+      const bool isPerRow = formal >= 4 && formal <= 6;
+      const RowState &state = get(op, position);
+      const int64_t dim = formal == 4 ? 0 : 1;
+      if (!isPerRow ? !state.isSame()
+                    : !state.isRows() || state.dim != dim || state.inner != x.inner)
+        return mixed("combines different rows");
+    }
+  return RowState::rows(1, x.inner);
 }

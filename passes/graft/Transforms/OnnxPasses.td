@@ -26,4 +26,12 @@ def RaiseOnnxPass : Pass<"graft-raise-onnx", "::mlir::func::FuncOp"> {
   }];
 }
 
+def PrintRowsPass : Pass<"graft-print-rows", "::mlir::func::FuncOp"> {
+  let summary = "Say whether the rows of a batch can't see each other, or which op lets them";
+  let description = [{
+    Remarks, at the function, that row r of its results depends on row r of its arguments alone, so that tasks may share a batch; or, at the
+    op at which the proof ends, why it does. `graft compile` writes the same into the library's manifest.
+  }];
+}
+
 #endif // GRAFT_TRANSFORMS_ONNXPASSES_TD
