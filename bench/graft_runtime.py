@@ -6,6 +6,7 @@ from ctypes import POINTER, byref, c_char, c_char_p, c_int32, c_int64, c_size_t,
 import numpy as np
 
 MAX_RANK = 8
+ROW_TASKS = 1  # a flag of a request
 TYPES = {1: np.float32, 2: np.float16, 4: np.float64, 5: np.int8, 6: np.uint8, 7: np.int16, 8: np.uint16, 9: np.int32,
          10: np.uint32, 11: np.int64, 12: np.uint64, 13: np.bool_}
 CODES = {np.dtype(kind): code for code, kind in TYPES.items()}
@@ -73,19 +74,19 @@ class Library:
     def __exit__(self, *_):
         self.close()
 
-    def request(self, tasks, feed, threads):
-        return Request(self, tasks, feed, threads)
+    def request(self, tasks, feed, threads, rows=False):
+        return Request(self, tasks, feed, threads, rows)
 
 
 class Request:
-    """Tasks on fixed inputs, with outputs of its own; calling it runs them."""
+    """Tasks on fixed inputs, or a task for each of their rows, with outputs of its own; calling it runs them."""
 
-    def __init__(self, library, tasks, feed, threads):
+    def __init__(self, library, tasks, feed, threads, rows):
         self.library, self.feed = library, {name: np.ascontiguousarray(array) for name, array in feed.items()}
         self.tasks = (c_char_p * len(tasks))(*(task.encode() for task in tasks))
         self.inputs = (Buffer * len(feed))(*(make_buffer(name, array) for name, array in self.feed.items()))
-        self.struct = RequestStruct(ctypes.sizeof(RequestStruct), 0, self.tasks, len(tasks), self.inputs, len(feed),
-                                    None, 0, threads)
+        self.struct = RequestStruct(ctypes.sizeof(RequestStruct), ROW_TASKS if rows else 0, self.tasks, len(tasks),
+                                    self.inputs, len(feed), None, 0, threads)
         self.values = self.allocate()
         self.outputs = (Buffer * len(self.values))(*(make_buffer(name, array) for name, array in self.values.items()))
         self.struct.outputs, self.struct.output_count = self.outputs, len(self.values)

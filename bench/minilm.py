@@ -1,5 +1,6 @@
 """Graft beside onnxruntime on MiniLM-L6, in one run, with the same threads.
 
+  accuracy   the outputs of every task, folded and not, alone and in mixed rows, against onnxruntime with merged weights
   speed      the backbone and a folded adapter, 1 x 128 and 8 x 128 tokens, 1 and 2 threads: ratio to onnxruntime
   unfolded   rank 16 on all linear layers as side branches: ratio to base, and the milliseconds that it adds beside
              those that onnxruntime adds for the same branches
@@ -114,6 +115,30 @@ class Bench:
     def settings(self, shapes=SHAPES):
         return [(shape, threads) for shape in shapes for threads in self.arguments.threads]
 
+    def accuracy(self):
+        tasks = {"base": [], **{name: [name] for name in FOLDED}, "both": ["topic", "german"]}
+        feed = feed_of(5, 61)
+        feed["attention_mask"][1, 40:] = feed["attention_mask"][3, 7:] = 0
+        wanted = {task: self.onnxruntime(self.reference([EXAMPLE / "adapters" / name for name in names]), feed, 2)()
+                  for task, names in tasks.items()}
+        adapters = {name: EXAMPLE / "adapters" / name for name in FOLDED}
+        rows = []
+        for fold in ("always", "never"):
+            file, _ = self.compile(f"accuracy-{fold}", adapters, "--task", "both=topic+german", "--fold", fold)
+            with self.runtime.open(file) as library:
+                for task in tasks:
+                    rows.append({"fold": fold, "task": task,
+                                 "error": error(library.request([task], feed, 2)(), wanted[task])})
+                found = library.request(list(tasks), feed, 2, rows=True)()
+                worst = 0.0
+                for row, task in enumerate(tasks):
+                    # An output whose shape differs between tasks comes as that task's rows alone.
+                    mixed = {name: found[name][row] if name in found else found[f"{task}.{name}"][0]
+                             for name in wanted[task]}
+                    worst = max(worst, error(mixed, {name: value[row] for name, value in wanted[task].items()}))
+                rows.append({"fold": fold, "task": "mixed rows", "error": worst})
+        return rows
+
     def speed(self):
         file, _ = self.folded()
         rows = []
@@ -211,8 +236,8 @@ def table(rows):
     return "\n".join("  " + "  ".join(cell.rjust(width) for cell, width in zip(line, widths)) for line in lines)
 
 
-SECTIONS = {"speed": Bench.speed, "unfolded": Bench.unfolded, "stages": Bench.stages, "compile": Bench.compile_cost,
-            "load": Bench.load, "memory": Bench.memory}
+SECTIONS = {"accuracy": Bench.accuracy, "speed": Bench.speed, "unfolded": Bench.unfolded, "stages": Bench.stages,
+            "compile": Bench.compile_cost, "load": Bench.load, "memory": Bench.memory}
 
 
 def main():
