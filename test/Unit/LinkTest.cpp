@@ -232,6 +232,33 @@ TEST(Link, Maps) {
   EXPECT_EQ(Linked("models/bert.legacy.onnx", options).kind, 1);
 }
 
+/// Rows of a layer that an exporter has joined with others; what is added there must stay apart.
+TEST(Link, PartsOfALayer) {
+  auto link = [&](const char *query, const char *value) {
+    LinkOptions options;
+    options.adapters.push_back(adapter("a", "adapters/bert-cls/lora"));
+    options.maps.emplace_back("^bert[.](.*)attention.self.query$",
+                              std::string("bert.\\1intermediate.dense") + query);
+    options.maps.emplace_back("^bert[.](.*)attention.self.value$",
+                              std::string("bert.\\1intermediate.dense") + value);
+    auto linked = std::make_unique<Linked>("models/bert.legacy.onnx", options);
+    return std::make_tuple(linked->kind, linked->words, linked->kind ? "" : linked->text());
+  };
+  auto [kind, words, text] = link("[0:32]", "[32:64]");
+  ASSERT_EQ(kind, 0) << words;
+  EXPECT_THAT(text, HasSubstr("modular.site \"encoder.layer.0.intermediate.dense.weight\""));
+  for (auto [query, value, expected] :
+       {std::tuple("[0:32]", "[31:63]", "expected a site of its own"),
+        std::tuple("[0:32]", "[33:65]", "expected rows within the 64"),
+        std::tuple("[0:32]", "[32:63]", "expected lora_B of (out, rank) for (out, in) = 31x32"),
+        std::tuple("[0:32]", "[a:64]", "expected rows as [BEGIN:END], found [a:64]"),
+        std::tuple("[0:32]", "", "expected lora_B")}) {
+    auto [kind, words, text] = link(query, value);
+    EXPECT_EQ(kind, 1) << value;
+    EXPECT_THAT(words, HasSubstr(expected));
+  }
+}
+
 TEST(Link, Names) {
   for (auto [adapterName, taskName, words] :
        {std::tuple("base", "t", "base"), std::tuple("a", "a", "twice"),

@@ -13,6 +13,7 @@
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"
 
+#include <cmath>
 #include <cstring>
 
 using namespace mlir;
@@ -117,6 +118,66 @@ std::vector<char> ungroupedUp(const SafeTensor &up, int64_t groups) {
   return bytes;
 }
 
+/// `tensor`, whose rows are a part of a layer's, with rows of zeros around them.
+std::vector<char> paddedRows(const SafeTensor &tensor, int64_t begin, int64_t rows) {
+  const int64_t own = tensor.type.getDimSize(0);
+  const size_t width = own ? tensor.bytes.size() / own : 0;
+  std::vector<char> bytes(rows * width);
+  std::memcpy(bytes.data() + begin * width, tensor.bytes.data(), tensor.bytes.size());
+  return bytes;
+}
+
+/// All elements as doubles.
+std::vector<double> numbersOf(ArrayRef<char> bytes, FloatType type) {
+  const unsigned width = elementSize(type);
+  std::vector<double> numbers(bytes.size() / width);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    llvm::APFloat element = readElement(bytes.data() + i * width, type);
+    bool lost;
+    element.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &lost);
+    numbers[i] = element.convertToDouble();
+  }
+  return numbers;
+}
+
+std::vector<double> numbersOf(const SafeTensor &tensor) {
+  return numbersOf(tensor.bytes, cast<FloatType>(tensor.type.getElementType()));
+}
+
+/// DoRA brings rows to their magnitudes by the norms of W + s · B A. For a convolution in groups
+/// PEFT takes the norms of another product, of B and A read as matrices as they lie in memory. The
+/// magnitudes that make up for the difference, of the convolution without groups, whose kernel is
+/// `bytes`.
+std::vector<float> groupedMagnitudes(const Change &change, ArrayRef<char> bytes, FloatType type,
+                                     int64_t groups, double scale) {
+  const std::vector<double> weight = numbersOf(bytes, type), down = numbersOf(*change.down),
+                            up = numbersOf(*change.up), given = numbersOf(*change.magnitude);
+  const int64_t rank = change.down->type.getDimSize(0), out = change.up->type.getDimSize(0),
+                part = rank / groups, columns = down.size() / rank, own = columns / groups;
+  std::vector<float> magnitudes(out);
+  for (int64_t row = 0; row < out; ++row) {
+    const int64_t group = row / (out / groups);
+    double whole = 0, lying = 0;
+    for (int64_t column = 0; column < columns; ++column) {
+      double sum = 0;
+      for (int64_t q = 0; q < part; ++q)
+        sum += up[row * part + q] * down[(group * part + q) * columns + column];
+      const double element = weight[row * columns + column] + scale * sum;
+      whole += element * element;
+    }
+    for (int64_t at = 0; at < own; ++at) {
+      const int64_t i = (row * own + at) / columns, j = (row * own + at) % columns;
+      double sum = 0;
+      for (int64_t q = 0; q < rank; ++q)
+        sum += up[i * rank + q] * down[q * columns + j];
+      const double element = weight[row * columns + group * own + at] + scale * sum;
+      lying += element * element;
+    }
+    magnitudes[row] = static_cast<float>(given[row] * std::sqrt(whole / lying));
+  }
+  return magnitudes;
+}
+
 /// The backbone's (out, in) matrix with the trained tokens in the place of its rows.
 std::vector<char> Emitter::tiedRows(const Site &site, const Change &change) {
   std::vector<char> buffer;
@@ -155,17 +216,33 @@ Value Emitter::step(const SitePlan &here, const Entry &entry, const Binding &bin
     int64_t rank = change.down->type.getDimSize(0);
     FlatSymbolRefAttr down =
         own(adapter, *change.down, reshaped(*change.down, {rank, type.getDimSize(1)}));
-    RankedTensorType upType = reshaped(*change.up, {type.getDimSize(0), rank});
+    RankedTensorType upType =
+        RankedTensorType::get({type.getDimSize(0), rank}, change.up->type.getElementType());
     FlatSymbolRefAttr up;
+    StringRef name = change.up->name;
+    name.consume_front("base_model.model.");
     if (binding.groups > 1) {
-      StringRef name = change.up->name;
-      name.consume_front("base_model.model.");
       up = produced(adapter, name, upType, ungroupedUp(*change.up, binding.groups));
+    } else if (binding.part) {
+      up = produced(adapter, name, upType,
+                    paddedRows(*change.up, binding.part->first, type.getDimSize(0)));
     } else {
       up = own(adapter, *change.up, upType);
     }
     FlatSymbolRefAttr magnitude;
-    if (change.magnitude)
+    if (change.magnitude && binding.groups > 1) {
+      std::vector<char> buffer;
+      const Site &site = *here.site; // without groups by now
+      auto kernel = constantBytes(site.uses.front().constant, buffer);
+      std::vector<float> numbers =
+          groupedMagnitudes(change, *kernel, cast<FloatType>(site.stored.getElementType()),
+                            binding.groups, change.scale * adapter.scale);
+      std::vector<char> bytes(numbers.size() * sizeof(float));
+      std::memcpy(bytes.data(), numbers.data(), bytes.size());
+      magnitude = produced(adapter, change.magnitude->name,
+                           RankedTensorType::get({type.getDimSize(0)}, builder.getF32Type()),
+                           std::move(bytes));
+    } else if (change.magnitude)
       magnitude =
           own(adapter, *change.magnitude, reshaped(*change.magnitude, {type.getDimSize(0)}));
     at();
@@ -174,7 +251,13 @@ Value Emitter::step(const SitePlan &here, const Entry &entry, const Binding &bin
                                       magnitude);
   }
   case Change::Delta: {
-    FlatSymbolRefAttr delta = own(adapter, *change.value, reshaped(*change.value, type.getShape()));
+    RankedTensorType deltaType = reshaped(*change.value, type.getShape());
+    FlatSymbolRefAttr delta;
+    if (binding.part)
+      delta = produced(adapter, change.value->name, deltaType,
+                       paddedRows(*change.value, binding.part->first, type.getDimSize(0)));
+    else
+      delta = own(adapter, *change.value, deltaType);
     at();
     return modular::DeltaOp::create(builder, loc, type, value, delta,
                                     builder.getF64FloatAttr(change.scale * adapter.scale));

@@ -43,6 +43,9 @@ public:
   std::string check() {
     if (!site.obstacle.empty())
       return "expected a site that is free, found that " + site.obstacle;
+    if (binding.part)
+      if (std::string words = part(); !words.empty())
+        return words;
     switch (change.kind) {
     case Change::LowRank:
       return change.down->type.getRank() > 2 ? kernel() : lowRank();
@@ -64,6 +67,23 @@ private:
   }
   std::string shapeOf() const { return shapeText(site.canonical().getShape()); }
 
+  /// Of a layer that an exporter has joined with others.
+  std::string part() {
+    auto [begin, end] = *binding.part;
+    const int64_t rows = site.stored.getRank() <= 2 ? site.canonical().getDimSize(0) : 0;
+    if (begin >= end || end > rows)
+      return "expected rows within the " + std::to_string(rows) + " of " + site.path() +
+             ", found " + std::to_string(begin) + ":" + std::to_string(end);
+    const bool adds = change.kind == Change::LowRank || change.kind == Change::Delta;
+    if (!adds || change.magnitude || (site.kind != Site::Linear && site.kind != Site::Bias))
+      return "expected LoRA of a linear layer, without magnitudes, for a part of " + site.path() +
+             ", found another change";
+    return "";
+  }
+  int64_t rowsOf(int64_t rows) const {
+    return binding.part ? binding.part->second - binding.part->first : rows;
+  }
+
   std::string lowRank() {
     if (site.kind != (change.embedding ? Site::Embedding : Site::Linear))
       return std::string("expected ") + (change.embedding ? "an embedding" : "a linear layer") +
@@ -71,8 +91,10 @@ private:
     ArrayRef<int64_t> shape = site.canonical().getShape();
     if (change.down->type.getDimSize(1) != shape[1])
       return expected("lora_A of (rank, in) for (out, in) = " + shapeOf(), change.down);
-    if (change.up->type.getDimSize(0) != shape[0])
-      return expected("lora_B of (out, rank) for (out, in) = " + shapeOf(), change.up);
+    if (change.up->type.getDimSize(0) != rowsOf(shape[0]))
+      return expected("lora_B of (out, rank) for (out, in) = " +
+                          shapeText({rowsOf(shape[0]), shape[1]}),
+                      change.up);
     return "";
   }
 
@@ -94,13 +116,15 @@ private:
       return expected("lora_B of (out, rank / groups, 1, …) for the kernel " + shapeText(shape) +
                           " in " + std::to_string(groups) + " groups",
                       change.up);
-    if (groups > 1 && change.magnitude)
-      return "expected LoRA without magnitudes for a convolution in groups, found DoRA";
     binding.groups = groups;
     return "";
   }
 
   std::string elements(const SafeTensor *tensor) {
+    if (binding.part)
+      return tensor->type.getNumElements() == rowsOf(0)
+                 ? ""
+                 : expected(std::to_string(rowsOf(0)) + " elements", tensor);
     if (withoutOnes(tensor->type.getShape()) != withoutOnes(site.stored.getShape()))
       return expected("the shape " + shapeText(site.stored.getShape()) + " of " + site.path(),
                       tensor);
@@ -230,6 +254,7 @@ private:
     for (auto [i, change] : llvm::enumerate(adapter.changes)) {
       bindings[i].change = &change;
       bindings[i].site = sites.find(rewrite.apply(paths[i]), change.role);
+      bindings[i].part = parts[i];
       bound += bindings[i].site != nullptr;
     }
     return bound;
@@ -243,6 +268,7 @@ private:
     return {nullptr, ""};
   }
 
+  Error takePart(StringRef replacement);
   Error learnPrefix(std::vector<Binding> &chosen);
   std::set<Rewrite> candidates(size_t unbound, bool renames);
   std::string nearest(const Change &change, StringRef path);
@@ -253,11 +279,13 @@ private:
   const Adapter &adapter;
   Sites &sites;
   std::vector<std::string> paths;
+  std::vector<std::optional<std::pair<int64_t, int64_t>>> parts;
 };
 
 Error Binder::applyMaps(PathMaps maps) {
   for (const Change &change : adapter.changes) {
     paths.push_back(change.module);
+    parts.emplace_back();
     for (const auto &[pattern, replacement] : maps) {
       llvm::Regex regex(pattern);
       std::string words;
@@ -266,9 +294,27 @@ Error Binder::applyMaps(PathMaps maps) {
       paths.back() = regex.sub(replacement, change.module, &words);
       if (!words.empty())
         return inputFault("--map: " + replacement + ": " + words);
+      if (Error error = takePart(replacement))
+        return error;
       break;
     }
   }
+  return Error::success();
+}
+
+/// Takes `[BEGIN:END]` from the end of the last path.
+Error Binder::takePart(StringRef replacement) {
+  StringRef path = paths.back();
+  if (!path.consume_back("]"))
+    return Error::success();
+  auto [module, range] = path.rsplit('[');
+  auto [begin, end] = range.split(':');
+  std::pair<int64_t, int64_t> rows;
+  if (begin.getAsInteger(10, rows.first) || end.getAsInteger(10, rows.second) || rows.first < 0)
+    return inputFault("--map: " + replacement + ": expected rows as [BEGIN:END], found [" + range +
+                      "]");
+  parts.back() = rows;
+  paths.back() = module.str();
   return Error::success();
 }
 
@@ -285,6 +331,17 @@ std::set<Rewrite> Binder::candidates(size_t unbound, bool renames) {
   for (const Site &site : sites.all()) {
     if (site.role != adapter.changes[unbound].role)
       continue;
+    if (site.mangled) {
+      for (size_t common = 1; !renames && common <= own.size(); ++common) {
+        ArrayRef<StringRef> from = ArrayRef<StringRef>(own).drop_back(common);
+        std::string suffix = llvm::join(ArrayRef<StringRef>(own).take_back(common), "_");
+        StringRef to = site.module;
+        if (to.consume_back(suffix) && (to.empty() ? !from.empty() : from.empty()) &&
+            (to.empty() || to.consume_back("_")))
+          rewrites.insert({llvm::join(from, "."), to.str()});
+      }
+      continue;
+    }
     other.clear();
     StringRef(site.module).split(other, '.');
     size_t limit = std::min(own.size(), other.size());
@@ -378,12 +435,19 @@ Expected<std::vector<Binding>> Binder::bind() {
     return inputFault(where(*binding->change) + ": " + words +
                       nearest(*binding->change, binding->site->module));
 
-  std::map<Site *, const Change *> taken;
+  std::map<Site *, SmallVector<const Binding *, 1>> taken;
   for (const Binding &binding : chosen) {
-    auto [it, isNew] = taken.try_emplace(binding.site, binding.change);
-    if (!isNew && it->second->module != binding.change->module)
-      return inputFault(where(*binding.change) + ": expected a site of its own, found that " +
-                        it->second->tensor().name + " binds to " + binding.site->path() + " too");
+    auto &others = taken[binding.site];
+    for (const Binding *other : others) {
+      const bool apart = binding.part && other->part &&
+                         (binding.part->second <= other->part->first ||
+                          other->part->second <= binding.part->first);
+      if (other->change->module != binding.change->module && !apart)
+        return inputFault(where(*binding.change) + ": expected a site of its own, found that " +
+                          other->change->tensor().name + " binds to " + binding.site->path() +
+                          " too");
+    }
+    others.push_back(&binding);
     if (binding.change->kind == Change::Copy)
       if (int64_t at = firstDifference(binding); at >= 0)
         return inputFault(where(*binding.change) + ": expected a copy of the backbone's " +

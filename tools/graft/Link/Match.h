@@ -26,9 +26,13 @@ struct Binding {
   Layout layout = Layout::Canonical;
   /// The groups of a convolution that has more than one.
   int64_t groups = 1;
+  /// The rows of (out, in) that are the module's own, where an exporter has joined several layers
+  /// into one.
+  std::optional<std::pair<int64_t, int64_t>> part = std::nullopt;
 };
 
-/// Pairs of a POSIX extended expression and its replacement.
+/// Pairs of a POSIX extended expression and its replacement. What the replacement gives may end in
+/// `[BEGIN:END]`: rows of the layer's (out, in), the module's part of it.
 using PathMaps = llvm::ArrayRef<std::pair<std::string, std::string>>;
 
 /// Binds every change of `adapter`: by path, after `maps` and, if paths don't agree as they are,

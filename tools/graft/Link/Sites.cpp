@@ -93,9 +93,22 @@ Use classify(Operation *op, unsigned operand, RankedTensorType type) {
   return {Site::Other, nullptr, false};
 }
 
+/// A parameter or buffer as torch.export names it: `p_encoder_layer_0_weight`.
+bool isMangled(StringRef name) {
+  return (name.starts_with("p_") || name.starts_with("b_")) && !name.contains('.') &&
+         !name.contains("::") && !name.contains('/');
+}
+
 /// `a.b.c` into `a.b` and `c`. Names that exporters make up (`onnx::MatMul_12`, `val_3`) have no
 /// module.
 std::pair<StringRef, StringRef> splitName(StringRef name) {
+  if (isMangled(name)) {
+    for (StringRef role : {"weight", "bias", "running_mean", "running_var"})
+      if (StringRef module = name.drop_front(2);
+          module.consume_back(role) && module.consume_back("_") && !module.empty())
+        return {module, name.take_back(role.size())};
+    return {};
+  }
   if (!name.contains('.') || name.contains("::") || name.contains('/'))
     return {};
   return name.rsplit('.');
@@ -120,16 +133,20 @@ bool isFolded(Operation *op, StringRef &owner) {
 }
 
 /// The name that the bias behind a product gives to its module, where the product itself has none.
-StringRef moduleOfBias(Operation *op) {
+StringRef moduleOfBias(Operation *op, bool &mangled) {
   if (op->getNumResults() != 1 || !op->getResult(0).hasOneUse())
     return "";
   Operation *user = *op->getResult(0).user_begin();
   if (!isOp(user, "Add"))
     return "";
   for (Value operand : user->getOperands())
-    if (Operation *constant = operand.getDefiningOp(); isOp(constant, "Constant"))
-      if (auto [module, role] = splitName(originOf(constant->getLoc()).node); role == "bias")
+    if (Operation *constant = operand.getDefiningOp(); isOp(constant, "Constant")) {
+      StringRef name = originOf(constant->getLoc()).node;
+      if (auto [module, role] = splitName(name); role == "bias") {
+        mangled = isMangled(name);
         return module;
+      }
+    }
   return "";
 }
 
@@ -184,7 +201,15 @@ Sites::Sites(ModuleOp module) {
 }
 
 Site *Sites::find(StringRef module, StringRef role) {
-  auto it = byPath.find(module.empty() ? role.str() : (module + "." + role).str());
+  const std::string end = "." + role.str();
+  auto it = byPath.find(module.empty() ? role.str() : module.str() + end);
+  if (it == byPath.end()) {
+    std::string mangled = module.str();
+    std::replace(mangled.begin(), mangled.end(), '.', '_');
+    it = byPath.find(mangled + end);
+    if (it != byPath.end() && !list[it->second].mangled)
+      it = byPath.end();
+  }
   if (it != byPath.end())
     return &list[it->second];
   // Optimisers drop the addition of zeros: a linear layer without a bias may have had one.
@@ -194,6 +219,7 @@ Site *Sites::find(StringRef module, StringRef role) {
   Site bias;
   bias.module = weight->module;
   bias.role = role.str();
+  bias.mangled = weight->mangled;
   bias.absent = true;
   bias.kind = Site::Bias;
   bias.stored =
@@ -236,12 +262,13 @@ void Sites::add(SiteUse use, bool transposedByOps) {
   Site site;
   site.constant = originOf(use.constant->getLoc()).node.str();
   auto [namedModule, namedRole] = splitName(site.constant);
+  bool isMangledBias = false;
 
   site.module = origin.module.str();
   if (site.module.empty()) {
     site.module = namedModule.str();
     if (site.module.empty() && kind.kind == Site::Linear)
-      site.module = moduleOfBias(use.op).str();
+      site.module = moduleOfBias(use.op, isMangledBias).str();
   }
   if (!namedRole.empty() && namedModule == site.module)
     site.role = namedRole.str();
@@ -253,6 +280,7 @@ void Sites::add(SiteUse use, bool transposedByOps) {
   } else {
     return;
   }
+  site.mangled = site.module == namedModule ? isMangled(site.constant) : isMangledBias;
   if (namedRole.empty() && (site.module.empty() || type.getNumElements() == 1))
     return; // a number in a formula
   site.kind = kind.kind;

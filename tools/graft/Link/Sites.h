@@ -34,6 +34,8 @@ struct Site {
   /// The module's path, and the parameter's name in it: `weight` or `bias` mostly.
   std::string module, role;
   std::vector<SiteUse> uses;
+  /// The module's path has underscores for its dots, as torch.export names parameters.
+  bool mangled = false;
   /// A bias of zeros that the exporter has left out: the site has no use until one is written.
   bool absent = false;
   /// What the op that reads it makes of it.
@@ -67,8 +69,8 @@ public:
 private:
   void add(SiteUse use, bool transposedByOps);
 
-  std::deque<Site> list; // sites keep their places
-  std::map<std::string, size_t> byPath;
+  std::deque<Site> list;                // sites keep their places
+  std::map<std::string, size_t> byPath; // as it is, and mangled where it is known as that alone
 };
 
 /// The bytes of a constant's value. They lie in the store or in the attribute; `buffer` holds them
