@@ -259,6 +259,47 @@ TEST(Link, PartsOfALayer) {
   }
 }
 
+/// Options that change the mathematics are applied or refused, never left out.
+TEST(Link, OptionsOfTheConfig) {
+  llvm::SmallString<128> path;
+  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("adapter_config", "json", path));
+  auto read = [&](const std::string &options) {
+    std::error_code code;
+    llvm::raw_fd_ostream(path, code)
+        << "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8" << options << "}";
+    int kind = 0;
+    std::string words;
+    auto config = readAdapterConfig(path);
+    if (!config)
+      llvm::handleAllErrors(config.takeError(), [&](const Fault &fault) {
+        kind = static_cast<int>(fault.getKind());
+        words = fault.message();
+      });
+    return std::pair(kind, words);
+  };
+  for (const char *harmless :
+       {"", R"(, "target_modules": ".*q", "exclude_modules": ["k"], "layers_to_transform": [0])",
+        R"(, "layers_pattern": "h", "lora_dropout": 0.1, "init_lora_weights": "eva")",
+        R"(, "eva_config": {"rho": 2.0}, "init_lora_weights": "MiCA", "inference_mode": true)",
+        R"(, "use_new": false, "new_config": null, "new_list": [], "new_name": "")"})
+    EXPECT_EQ(read(harmless).first, 0) << harmless;
+  for (auto [options, name] :
+       {std::pair(R"(, "layer_replication": [[0, 2]])", "layer_replication"),
+        std::pair(R"(, "use_bdlora": {"nblocks": 2})", "use_bdlora"),
+        std::pair(R"(, "alora_invocation_tokens": [1])", "alora_invocation_tokens"),
+        std::pair(R"(, "kasa_config": {"beta": 1.0})", "kasa_config"),
+        std::pair(R"(, "enable_lora": [true, false])", "enable_lora"),
+        std::pair(R"(, "use_new": true)", "use_new"), std::pair(R"(, "new_power": 2)", "new_power"),
+        std::pair(R"(, "init_lora_weights": "pissa_niter_16")", "pissa_niter_16"),
+        std::pair(R"(, "init_lora_weights": "OLoRA")", "OLoRA"),
+        std::pair(R"(, "init_lora_weights": "new")", "'new' is unknown")}) {
+    auto [kind, words] = read(options);
+    EXPECT_EQ(kind, 2) << options;
+    EXPECT_THAT(words, HasSubstr(name));
+  }
+  llvm::sys::fs::remove(path);
+}
+
 TEST(Link, Names) {
   for (auto [adapterName, taskName, words] :
        {std::tuple("base", "t", "base"), std::tuple("a", "a", "twice"),

@@ -8,6 +8,8 @@
 #include "graft/Link/Adapter.h"
 #include "graft/Link/Json.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <cmath>
 #include <regex>
 
@@ -148,8 +150,34 @@ const char *const unsupported[] = {
     "monteclora_config", "velora_config",     "kasa_config",
 };
 
-/// Initialisations that change the backbone's own weights.
+/// Options that are read here, or that change nothing once an adapter is trained: what says which
+/// modules have tensors, for the tensors say so themselves; what is drawn or frozen in training;
+/// where the work is done; who wrote the file.
+const char *const known[] = {
+    // read
+    "peft_type", "r", "lora_alpha", "use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "bias",
+    "task_type", "base_model_name_or_path", "rank_pattern", "alpha_pattern", "modules_to_save",
+    "trainable_token_indices", "init_lora_weights",
+    // which modules
+    "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
+    // training
+    "lora_dropout", "loftq_config", "eva_config", "corda_config", "inference_mode",
+    "qalora_group_size",
+    // where
+    "runtime_config", "megatron_config", "megatron_core", "merge_weights",
+    // who
+    "peft_version", "auto_mapping", "revision"};
+
+/// Initialisations that change the backbone's own weights, and those that leave them alone.
 const char *const changingInits[] = {"pissa", "olora", "corda", "loftq", "lora_ga"};
+const char *const harmlessInits[] = {"gaussian", "eva", "orthogonal", "mica"};
+
+/// Whether an option that is set like this is off.
+bool isOff(const Json &value) {
+  return value.is_null() || (value.is_boolean() && !value.get<bool>()) ||
+         (value.is_structured() && value.empty()) ||
+         (value.is_string() && value.get_ref<const std::string &>().empty());
+}
 
 } // namespace
 
@@ -198,18 +226,26 @@ Expected<AdapterConfig> graft::readAdapterConfig(StringRef path) {
   if (type->get<std::string>() != "LORA")
     return unsupportedFault(path + ": peft_type " + type->get<std::string>() +
                             " is not supported; LORA is");
-  for (const char *key : unsupported)
-    if (const Json *found = reader.find(key); found &&
-                                              !(found->is_boolean() && !found->get<bool>()) &&
-                                              !(found->is_structured() && found->empty()))
+  for (const auto &[key, value] : json->items()) {
+    if (isOff(value) || llvm::is_contained(known, StringRef(key)))
+      continue;
+    if (llvm::is_contained(unsupported, StringRef(key)))
       return unsupportedFault(path + ": " + key + " is not supported");
-  if (const Json *init = reader.find("init_lora_weights"); init && init->is_string())
-    for (StringRef name : changingInits)
-      if (StringRef(init->get_ref<const std::string &>()).starts_with(name))
-        return unsupportedFault(path + ": init_lora_weights '" + init->get<std::string>() +
-                                "' is not supported: it changes the backbone's own weights; PEFT "
-                                "converts such an adapter when it is "
-                                "saved with path_initial_model_for_weight_conversion");
+    return unsupportedFault(path + ": " + key + ": expected an option of LoRA, found an unknown " +
+                            "one that is set; what it changes would be left out");
+  }
+  if (const Json *init = reader.find("init_lora_weights"); init && init->is_string()) {
+    const std::string name = StringRef(init->get_ref<const std::string &>()).lower();
+    auto begins = [&](StringRef known) { return StringRef(name).starts_with(known); };
+    if (llvm::any_of(changingInits, begins))
+      return unsupportedFault(path + ": init_lora_weights '" + init->get<std::string>() +
+                              "' is not supported: it changes the backbone's own weights; PEFT "
+                              "converts such an adapter when it is "
+                              "saved with path_initial_model_for_weight_conversion");
+    if (!llvm::is_contained(harmlessInits, StringRef(name)))
+      return unsupportedFault(path + ": init_lora_weights '" + init->get<std::string>() +
+                              "' is unknown; it may change the backbone's own weights");
+  }
 
   AdapterConfig config;
   const Json *rank = reader.find("r"), *alpha = reader.find("lora_alpha");
