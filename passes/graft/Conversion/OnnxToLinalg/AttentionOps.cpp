@@ -180,6 +180,21 @@ static LogicalResult lowerRotaryEmbedding(Lowering &l, onnx::RotaryEmbeddingOp o
   if (op.getPositionIds())
     positions = l.get(op.getPositionIds());
   Value rows = positions.value ? l.index(cosines.dims[0]) : Value();
+  // (positions, pairs) looked up, or (batch, sequence, pairs), whose batch exporters leave at 1.
+  if (cosines.rank() != (positions.value ? 2 : 3) || sines.rank() != cosines.rank())
+    return l.unsupported(op, "caches of another rank");
+  const Polynomial &steps = x.dims[layout.find('s')];
+  bool sharesRotation = false;
+  for (const Tensor &cache : {cosines, sines}) {
+    l.checkEqual(cache.dims.back(), half, "a cache has another number of pairs");
+    if (positions.value)
+      continue;
+    l.checkEqual(cache.dims[1], steps, "a cache has another length");
+    if (!cache.dims[0].isConstant(1))
+      l.checkEqual(cache.dims[0], x.dims[0], "a cache has another batch");
+    sharesRotation |= cache.dims[0].isConstant(1);
+  }
+  auto lastOf = [&](const Tensor &t, int64_t dim) { return l.index(t.dims[dim] - 1); };
   Tensor result = l.generate(x.dims, x.element(), [&](B &b, ValueRange at) -> Value {
     auto constant = [&](int64_t i) -> Value { return arith::ConstantIndexOp::create(b, i); };
     auto less = [&](Value i, Value j) -> Value {
@@ -204,7 +219,17 @@ static LogicalResult lowerRotaryEmbedding(Lowering &l, onnx::RotaryEmbeddingOp o
     Value isRotated = less(d, constant(2 * half));
     pair = arith::MinSIOp::create(b, pair, constant(half - 1));
     other = arith::SelectOp::create(b, isRotated, other, d);
-    SmallVector<Value> from{batch, step, pair};
+    // Within the cache, whatever the checks found.
+    auto within = [&](Value i, int64_t dim, const Polynomial &proven) -> Value {
+      if (cosines.dims[dim] == proven && sines.dims[dim] == proven)
+        return i;
+      Value least = arith::MinSIOp::create(b, lastOf(cosines, dim), lastOf(sines, dim));
+      return arith::MinSIOp::create(b, i, least);
+    };
+    SmallVector<Value> from{pair};
+    if (!positions.value)
+      from = {sharesRotation ? constant(0) : within(batch, 0, x.dims[0]), within(step, 1, steps),
+              pair};
     if (positions.value) {
       Value raw = tensor::ExtractOp::create(b, positions.value, ValueRange{batch, step});
       Value i = arith::IndexCastOp::create(b, b.getIndexType(), raw);
