@@ -155,7 +155,9 @@ Error Planner::checkSizes(LinkPlan &plan, const LinkedAdapter &adapter) {
     if (rowsAt(here.site, &own) == 0)
       continue;
     int64_t weightRows = weight ? rowsAt(weight, &weightBinding) : 0;
-    int64_t biasRows = bias ? rowsAt(bias, &biasBinding) : weightRows;
+    // A bias that nobody writes has no size.
+    const bool hasBias = bias && (!bias->absent || order.count(bias));
+    int64_t biasRows = hasBias ? rowsAt(bias, &biasBinding) : weightRows;
     const SafeTensor &tensor = own->change->tensor();
     if (!weight || weight->kind != Site::Linear || weightRows != biasRows)
       return inputFault(adapter.adapter->file + ": " + tensor.name + ": expected " +
@@ -208,9 +210,10 @@ Error Planner::run(LinkPlan &plan) {
     if (!bindings)
       return bindings.takeError();
     place(plan, linked, std::move(*bindings));
+  }
+  for (const LinkedAdapter &linked : plan.adapters)
     if (Error error = checkSizes(plan, linked))
       return error;
-  }
   return checkConflicts(plan);
 }
 
