@@ -12,8 +12,27 @@
 
 using namespace graft::runtime;
 
+bool RowTasks::isFixedBatch() const {
+  for (uint32_t i = 0; i < manifest.inputCount; ++i) {
+    const ValueInfo &input = manifest.values[i];
+    if (input.rank() == 0 || input.dims[0].symbol >= 0 ||
+        input.dims[0].size != manifest.values[0].dims[0].size)
+      return false;
+  }
+  return manifest.inputCount > 0;
+}
+
 /// The symbol that all inputs with a first dimension that may vary have there.
 Status RowTasks::findRowDimension(const BoundInputs &inputs) {
+  auto checkCount = [&](int64_t rows) -> Status {
+    if (rows < 0 || rows == int64_t(context.tasks.size()))
+      return {};
+    return inputError("row tasks: there are " + std::to_string(context.tasks.size()) +
+                      " tasks, but the inputs have " + std::to_string(rows) + " rows");
+  };
+  isFixed = isFixedBatch();
+  if (isFixed)
+    return checkCount(manifest.values[0].dims[0].size);
   if (!manifest.rows.independent) {
     const RowsInfo &rows = manifest.rows;
     std::string words = "row tasks: the rows of this backbone depend on each other";
@@ -41,16 +60,12 @@ Status RowTasks::findRowDimension(const BoundInputs &inputs) {
         return unsupported("row tasks: '" + manifest.symbols[rowSymbol] +
                            "' is also another dimension of input '" + manifest.values[i].name +
                            "'");
-  int64_t found = inputs.symbols[rowSymbol];
-  if (found >= 0 && found != int64_t(context.tasks.size()))
-    return inputError("row tasks: there are " + std::to_string(context.tasks.size()) +
-                      " tasks, but the inputs have " + std::to_string(found) + " rows");
-  return {};
+  return checkCount(inputs.symbols[rowSymbol]);
 }
 
 bool RowTasks::isGathered(uint32_t input) const {
   const ValueInfo &info = manifest.values[input];
-  return info.rank() > 0 && info.dims[0].symbol == rowSymbol;
+  return !isFixed && info.rank() > 0 && info.dims[0].symbol == rowSymbol;
 }
 
 Status RowTasks::plan(const BoundInputs &inputs) {
@@ -73,7 +88,7 @@ Status RowTasks::plan(const BoundInputs &inputs) {
   for (Group &group : groups) {
     int64_t rows = int64_t(group.rows.size());
     group.inputs = inputs;
-    if (inputs.symbols[rowSymbol] >= 0)
+    if (!isFixed && inputs.symbols[rowSymbol] >= 0)
       group.inputs.symbols[rowSymbol] = rows;
     for (uint32_t i = 0; i < manifest.inputCount; ++i)
       if (isGathered(i))
@@ -87,6 +102,13 @@ Status RowTasks::plan(const BoundInputs &inputs) {
       slot.type = manifest.values[output.value].type;
       slot.rank = manifest.values[output.value].rank();
       execution.describe(slot);
+      if (!takesOwnRows())
+        continue;
+      if (slot.bytes < 0 || slot.rank == 0 || slot.dims[0] != int64_t(context.tasks.size()))
+        return unsupported("row tasks: the first dimension of output '" + std::string(output.name) +
+                           "' isn't that of the rows");
+      slot.bytes = slot.bytes / slot.dims[0] * rows;
+      slot.dims[0] = rows;
     }
   }
   nameOutputs(described);
@@ -148,11 +170,11 @@ void RowTasks::nameOutputs(const std::vector<std::vector<OutputSlot>> &described
   }
 }
 
-/// Merged outputs exist before the groups run, which write parts of them.
+/// Outputs that groups write a part of, or of which they take a part, exist before they run.
 Status RowTasks::allocateMerged() {
   for (size_t i = 0; i < context.slots.size(); ++i) {
     OutputSlot &slot = context.slots[i];
-    if (!merged[i])
+    if (!merged[i] && !takesOwnRows())
       continue;
     std::string name = "output '" + std::string(slot.name) + "': ";
     if (slot.bytes < 0)
@@ -220,11 +242,11 @@ Status RowTasks::runGroup(Group &group, int32_t threads) {
     part.type = target.type;
     part.rank = target.rank;
     part.value = outputs[o].value;
-    if (!merged[group.slots[o]]) {
+    if (!merged[group.slots[o]] && !takesOwnRows()) {
       part.data = target.data;
       part.capacity = target.capacity;
       part.keep = target.keep;
-    } else if (target.data && group.contiguous) {
+    } else if (target.data && group.contiguous && !takesOwnRows()) {
       int64_t rowBytes = target.bytes / target.dims[0];
       part.data = static_cast<char *>(target.data) + group.rows.front() * rowBytes;
       part.capacity = uint64_t(rowBytes) * group.rows.size();
@@ -238,13 +260,17 @@ Status RowTasks::runGroup(Group &group, int32_t threads) {
   for (size_t o = 0; o < outputs.size(); ++o) {
     OutputSlot &target = context.slots[group.slots[o]];
     OutputSlot &part = parts[o];
-    if (!merged[group.slots[o]]) {
+    const bool isMerged = merged[group.slots[o]];
+    if (!isMerged && !takesOwnRows()) {
       target = std::move(part);
     } else if (part.owned) {
       int64_t rowBytes = target.bytes / target.dims[0];
-      for (size_t row = 0; row < group.rows.size(); ++row)
-        std::memcpy(static_cast<char *>(target.data) + group.rows[row] * rowBytes,
-                    static_cast<char *>(part.data) + int64_t(row) * rowBytes, size_t(rowBytes));
+      for (size_t row = 0; row < group.rows.size(); ++row) {
+        int64_t from = takesOwnRows() ? group.rows[row] : int64_t(row);
+        int64_t to = isMerged ? group.rows[row] : int64_t(row);
+        std::memcpy(static_cast<char *>(target.data) + to * rowBytes,
+                    static_cast<char *>(part.data) + from * rowBytes, size_t(rowBytes));
+      }
     }
   }
   return {};

@@ -34,6 +34,9 @@ private:
   };
 
   Status findRowDimension(const BoundInputs &inputs);
+  /// Whether the model's inputs are a batch of a fixed size. It can't be cut: each task runs on all
+  /// of it, and its own rows are taken, which no dependence between rows can hurt.
+  bool isFixedBatch() const;
   bool isGathered(uint32_t input) const;
   Status gather(Group &group);
   void nameOutputs(const std::vector<std::vector<OutputSlot>> &described);
@@ -45,6 +48,9 @@ private:
   RunContext &context;
   const BoundInputs *whole = nullptr;
   int32_t rowSymbol = -1;
+  bool isFixed = false;
+  /// Each group runs all rows and has others than its own.
+  bool takesOwnRows() const { return isFixed && groups.size() > 1; }
   std::vector<Group> groups;
   std::vector<bool> merged; ///< by slot
 };
