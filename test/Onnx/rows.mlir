@@ -335,3 +335,47 @@ func.func @length_of_data(%x: tensor<?x4xf32> {modular.dims = ["batch", "4"]},
   %y = onnx.Mul %x, %sum : (tensor<?x4xf32>, tensor<1xf32>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// -----
+
+// expected-remark@+1 {{rows are independent}}
+func.func @einsum(%x: tensor<?x3x4xf32> {modular.dims = ["batch", "3", "4"]},
+                  %w: tensor<?x4x5xf32> {modular.dims = ["batch", "4", "5"]}) -> tensor<?x5x3xf32> {
+  %0 = onnx.Einsum %x, %w {equation = "bij,bjk->bki"} : (tensor<?x3x4xf32>, tensor<?x4x5xf32>) -> tensor<?x5x3xf32>
+  return %0 : tensor<?x5x3xf32>
+}
+
+// -----
+
+func.func @einsum_over_rows(%x: tensor<?x4xf32> {modular.dims = ["batch", "4"]}) -> tensor<?x4xf32> {
+  // expected-remark@+1 {{rows are not independent: sums over the rows}}
+  %0 = onnx.Einsum %x, %x {equation = "bi,bi->i"} : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<4xf32>
+  %1 = onnx.Add %x, %0 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %1 : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @einsum_of_each_with_each(%x: tensor<?x4xf32> {modular.dims = ["batch", "4"]}) -> tensor<?x?xf32> {
+  // expected-remark@+1 {{rows are not independent: combines different rows}}
+  %0 = onnx.Einsum %x, %x {equation = "bi,ci->bc"} : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+// expected-remark@+1 {{rows are independent}}
+func.func @reversed_by_length(%x: tensor<?x?x4xf32> {modular.dims = ["batch", "seq", "4"]},
+                              %n: tensor<?xi64> {modular.dims = ["batch"]}) -> tensor<?x?x4xf32> {
+  %0 = onnx.ReverseSequence %x, %n {batch_axis = 0 : i64, time_axis = 1 : i64} : (tensor<?x?x4xf32>, tensor<?xi64>) -> tensor<?x?x4xf32>
+  return %0 : tensor<?x?x4xf32>
+}
+
+// -----
+
+func.func @reversed_by_another_length(%x: tensor<?x?x4xf32> {modular.dims = ["batch", "seq", "4"]}) -> tensor<?x?x4xf32> {
+  %n = onnx.Constant {value = dense<[1, 2]> : tensor<2xi64>} : () -> tensor<2xi64>
+  // expected-remark@+1 {{rows are not independent: combines different rows}}
+  %0 = onnx.ReverseSequence %x, %n {batch_axis = 0 : i64, time_axis = 1 : i64} : (tensor<?x?x4xf32>, tensor<2xi64>) -> tensor<?x?x4xf32>
+  return %0 : tensor<?x?x4xf32>
+}

@@ -194,7 +194,8 @@ const llvm::StringMap<RowIndependence::Entry> &RowIndependence::table() {
         "BitShift Dropout",
         {&R::elementwise});
     add("CastLike", {&R::castLike});
-    add("Softmax LogSoftmax Hardmax CumSum LpNormalization LayerNormalization RMSNormalization "
+    add("Softmax LogSoftmax Hardmax CumSum CumProd LpNormalization LayerNormalization "
+        "RMSNormalization "
         "TopK Split Trilu",
         {&R::alongAxis});
     add("Conv ConvTranspose MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool "
@@ -218,11 +219,13 @@ const llvm::StringMap<RowIndependence::Entry> &RowIndependence::table() {
     add("GatherElements ScatterElements", {&R::byElement});
     add("ScatterND", {&R::scatterND, Entry::Numbers});
     add("MatMul", {&R::matmul});
+    add("Einsum", {&R::einsum});
     add("Gemm", {&R::gemm});
     add("Concat", {&R::concat, Entry::Numbers});
     add("Slice", {&R::slice, Entry::Numbers, 1});
     add("Pad", {&R::pad, 0, 1});
     add("OneHot", {&R::oneHot});
+    add("ReverseSequence", {&R::reverseSequence});
     add("LSTM GRU RNN", {&R::recurrent});
     add("Attention", {&R::attention});
     add("RotaryEmbedding", {&R::rotary});
@@ -295,10 +298,10 @@ RowState RowIndependence::alongAxis(Operation *op) {
   if (!areSame(op, 1) || !state.isRows())
     return mixed("combines different rows");
   int64_t axis = rowrules::wrap(rowrules::intAttr(op, "axis", isa<onnx::SplitOp>(op) ? 0 : -1), n);
-  if (auto cumulative = dyn_cast<onnx::CumSumOp>(op)) {
-    auto known = shapes.constantElements(cumulative.getAxis());
+  if (isa<onnx::CumSumOp, onnx::CumProdOp>(op)) {
+    auto known = shapes.constantElements(op->getOperand(1));
     if (!known || known->size() != 1)
-      return mixed("sums along an axis that only data tells");
+      return mixed("runs along an axis that only data tells");
     axis = rowrules::wrap(known->front(), n);
   }
   if (isa<onnx::TriluOp>(op))

@@ -110,11 +110,13 @@ private:
   RowState scatterND(mlir::Operation *op);
   RowState byElement(mlir::Operation *op);
   RowState matmul(mlir::Operation *op);
+  RowState einsum(mlir::Operation *op);
   RowState gemm(mlir::Operation *op);
   RowState concat(mlir::Operation *op);
   RowState slice(mlir::Operation *op);
   RowState pad(mlir::Operation *op);
   RowState tile(mlir::Operation *op);
+  RowState reverseSequence(mlir::Operation *op);
   RowState oneHot(mlir::Operation *op);
   RowState recurrent(mlir::Operation *op);
   RowState attention(mlir::Operation *op);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Analysis/RowRules.h"
+#include "graft/Analysis/Einsum.h"
 
 using namespace mlir;
 using namespace graft;
@@ -211,6 +212,15 @@ RowState RowIndependence::pad(Operation *op) {
   return RowState::rows(state.dim, state.inner);
 }
 
+RowState RowIndependence::reverseSequence(Operation *op) {
+  auto reverse = cast<onnx::ReverseSequenceOp>(op);
+  const RowState &x = get(op, 0), &lengths = get(op, 1);
+  if (!x.isRows() || !lengths.isRows() || x.dim != reverse.getBatchAxis() ||
+      x.inner != lengths.inner || dims(op->getOperand(1))[0] != dims(op->getOperand(0))[x.dim])
+    return mixed("combines different rows");
+  return RowState::rows(x.dim, x.inner);
+}
+
 RowState RowIndependence::oneHot(Operation *op) {
   const RowState &state = get(op, 0);
   const int64_t axis = wrap(intAttr(op, "axis", -1), rank(op->getResult(0)));
@@ -248,6 +258,37 @@ RowState RowIndependence::matmul(Operation *op) {
   if (!isFree(a, ofA) || !isFree(b, ofB))
     return mixed("combines different rows");
   return *common;
+}
+
+RowState RowIndependence::einsum(Operation *op) {
+  SmallVector<int64_t> ranks;
+  for (Value operand : op->getOperands())
+    ranks.push_back(rank(operand));
+  auto equation = EinsumEquation::parse(cast<onnx::EinsumOp>(op).getEquation(), ranks);
+  if (!equation)
+    return mixed("has no rule that keeps rows apart");
+  std::optional<int> label;
+  Polynomial inner, size;
+  for (auto [operand, labels] : llvm::zip(op->getOperands(), equation->operands)) {
+    const RowState &state = get(operand);
+    if (!state.isRows())
+      continue;
+    const int own = labels[state.dim];
+    if (llvm::count(labels, own) != 1 ||
+        (label && (own != *label || inner != state.inner || size != dims(operand)[state.dim])))
+      return mixed("combines different rows");
+    label = own;
+    inner = state.inner;
+    size = dims(operand)[state.dim];
+  }
+  // What is the same for all rows must not run along them.
+  for (auto [operand, labels] : llvm::zip(op->getOperands(), equation->operands))
+    for (auto [d, own] : llvm::enumerate(labels))
+      if (get(operand).isSame() && own == *label && !dims(operand)[d].isConstant(1))
+        return mixed("combines different rows");
+  auto place = llvm::find(equation->result, *label);
+  return place == equation->result.end() ? mixed("sums over the rows")
+                                         : RowState::rows(place - equation->result.begin(), inner);
 }
 
 RowState RowIndependence::gemm(Operation *op) {
