@@ -121,6 +121,28 @@ def dora_in_groups(folder):
     return x, expected, []
 
 
+def attention(folder):
+    """torch's MultiheadAttention computes with the parameters of its own and of out_proj within; PEFT adapts both, and adds
+    out_proj's delta twice."""
+    weight, bias, out, x = random(18, 6), random(18), random(6, 6), random(4, 6)
+    nodes = [helper.make_node("MatMul", ["x", "onnx::MatMul_9"], ["m"], name="/self_attn/MatMul"),
+             helper.make_node("Add", ["m", "self_attn.in_proj_bias"], ["b"], name="/self_attn/Add"),
+             helper.make_node("Split", ["b", "sizes"], ["q", "k", "v"], name="/self_attn/Split", axis=-1),
+             helper.make_node("Tanh", ["q"], ["t"], name="/self_attn/Tanh"),
+             helper.make_node("Mul", ["t", "k"], ["u"], name="/self_attn/Mul"),
+             helper.make_node("Add", ["u", "v"], ["s"], name="/self_attn/Add_1"),
+             helper.make_node("Gemm", ["s", "self_attn.out_proj.weight"], ["y"], name="/self_attn/Gemm", transB=1)]
+    weights = {"onnx::MatMul_9": np.ascontiguousarray(weight.T), "self_attn.in_proj_bias": bias,
+               "self_attn.out_proj.weight": out, "sizes": np.array([6, 6, 6], np.int64)}
+    write_model(folder / "model.onnx", nodes, weights, ["batch", 6])
+    down, up, out_down, out_up = random(2, 6), random(18, 2), random(2, 6), random(6, 2)
+    write_adapter(folder / "adapter", {"self_attn.lora_A.weight": down, "self_attn.lora_B.weight": up,
+                                       "self_attn.base_layer.out_proj.lora_A.weight": out_down,
+                                       "self_attn.base_layer.out_proj.lora_B.weight": out_up}, r=2, lora_alpha=3)
+    q, k, v = np.split(x @ (weight + 1.5 * up.astype(np.float64) @ down).T + bias, 3, axis=1)
+    return x, (np.tanh(q) * k + v) @ (out + 2 * 1.5 * out_up.astype(np.float64) @ out_down).T, []
+
+
 def check(graft, name, case, *arguments):
     with tempfile.TemporaryDirectory(prefix="graft-forms-") as text:
         folder = Path(text)
@@ -147,6 +169,7 @@ def main():
     check(graft, "joined projections", joined)
     check(graft, "names of torch.export", exported_names)
     check(graft, "names of torch.export, class around the adapter's", exported_names, "model.")
+    check(graft, "attention that computes with its out_proj", attention)
     check(graft, "DoRA of a convolution in groups", dora_in_groups)
 
 

@@ -28,6 +28,8 @@ struct Parts {
   const SafeTensor *down = nullptr, *up = nullptr, *upBias = nullptr, *magnitude = nullptr,
                    *tokens = nullptr;
   bool embedding = false;
+  /// Of a layer within an adapted one: the outer one's path, which the config's patterns are for.
+  std::string outer;
   /// Tensors that a module of the backbone has under the same name, by that name; of the wrapped
   /// layer, or plain.
   std::map<std::string, const SafeTensor *> base, plain;
@@ -72,11 +74,17 @@ private:
   }
 
   Adapter &adapter;
-  Parts &partsOf(StringRef module) {
+  Parts &partsOf(StringRef path) {
+    // PEFT wraps torch's MultiheadAttention, and within the wrapped one its out_proj.
+    auto [outer, inner] = path.split(".base_layer.");
+    std::string module = inner.empty() ? path.str() : (outer + "." + inner).str();
     auto [it, isNew] = order.try_emplace(module, modules.size());
     if (isNew)
-      modules.emplace_back(module.str(), Parts());
-    return modules[it->second].second;
+      modules.emplace_back(module, Parts());
+    Parts &parts = modules[it->second].second;
+    if (!inner.empty())
+      parts.outer = outer.str();
+    return parts;
   }
 
   /// In the order of the file, so that the first that is wrong is the one that is named.
@@ -160,10 +168,11 @@ Error Sorter::lowRank(const std::string &module, const Parts &parts) {
     if (tensor->type.getRank() < 2 || (parts.embedding && tensor->type.getRank() != 2))
       return inputFault(where(*tensor) + ": expected a matrix, found a tensor of rank " +
                         Twine(tensor->type.getRank()));
-  auto expected = matchPattern<int64_t>(config.rankPattern, module, adapter.folder);
+  const std::string &named = parts.outer.empty() ? module : parts.outer;
+  auto expected = matchPattern<int64_t>(config.rankPattern, named, adapter.folder);
   if (!expected)
     return expected.takeError();
-  auto alpha = matchPattern<double>(config.alphaPattern, module, adapter.folder);
+  auto alpha = matchPattern<double>(config.alphaPattern, named, adapter.folder);
   if (!alpha)
     return alpha.takeError();
   int64_t rank = expected->value_or(config.rank);
@@ -177,6 +186,10 @@ Error Sorter::lowRank(const std::string &module, const Parts &parts) {
   change.embedding = parts.embedding;
   change.scale = alpha->value_or(config.alpha) /
                  (config.rankStabilized ? std::sqrt(static_cast<double>(rank)) : rank);
+  // PEFT merges a MultiheadAttention before it runs: itself, out_proj's too, and then out_proj once
+  // more. What was trained is twice the delta.
+  if (!parts.outer.empty())
+    change.scale *= 2;
   // A convolution in groups has a B of (out, rank / groups, 1, 1): the backbone knows the groups.
   bool kernel = down.size() > 2;
   if (kernel ? (up.size() != down.size() || up[1] == 0 || rank % up[1] != 0) : up[1] != rank)

@@ -270,6 +270,15 @@ void Sites::add(SiteUse use, bool transposedByOps) {
     if (site.module.empty() && kind.kind == Site::Linear)
       site.module = moduleOfBias(use.op, isMangledBias).str();
   }
+  // A module that computes with the parameters of another inside it, as torch's
+  // MultiheadAttention does with out_proj, is not their owner.
+  if (!origin.module.empty()) {
+    StringRef owner = namedModule;
+    if (namedRole.empty() && kind.kind == Site::Linear)
+      owner = moduleOfBias(use.op, isMangledBias);
+    if (owner.starts_with((origin.module + ".").str()))
+      site.module = owner.str();
+  }
   if (!namedRole.empty() && namedModule == site.module)
     site.role = namedRole.str();
   else if (kind.role)
