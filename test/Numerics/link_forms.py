@@ -143,6 +143,36 @@ def attention(folder):
     return x, (np.tanh(q) * k + v) @ (out + 2 * 1.5 * out_up.astype(np.float64) @ out_down).T, []
 
 
+def last_token(folder, width=None):
+    """A decoder's head without a bias, with 5 labels for the backbone's 3, whose rows are picked behind it; `width` fixes how
+    many labels are picked."""
+    node, x, head = helper.make_node, random(3, 4, 6), random(5, 6)
+    nodes = [node("MatMul", ["x", "onnx::MatMul_3"], ["logits"], name="/score/MatMul"),
+             node("Shape", ["logits"], ["shape"], name="/Shape"), node("Gather", ["shape", "i0"], ["n"], name="/Batch"),
+             node("Gather", ["shape", "i1"], ["seq"], name="/Seq"), node("Gather", ["shape", "v2"], ["labels"], name="/Labels"),
+             node("Range", ["i0", "n", "i1"], ["row"], name="/Range"), node("Mul", ["row", "seq"], ["first"], name="/Mul"),
+             node("Sub", ["seq", "i1"], ["last"], name="/Sub"), node("Add", ["first", "last"], ["index"], name="/Add"),
+             node("Flatten", ["logits"], ["flat"], name="/Flatten", axis=2),
+             node("Gather", ["flat", "index"], ["picked"], name="/Gather"),
+             node("Concat", ["all", "fixed" if width else "labels"], ["size"], name="/Concat", axis=0),
+             node("Reshape", ["picked", "size"], ["y"], name="/Reshape")]
+    weights = {"onnx::MatMul_3": random(6, 3), "i0": np.array(0, np.int64), "i1": np.array(1, np.int64),
+               "v2": np.array([2], np.int64), "all": np.array([-1], np.int64), "fixed": np.array([width or 0], np.int64)}
+    write_model(folder / "model.onnx", nodes, weights, ["batch", "seq", 6])
+    write_adapter(folder / "adapter", {"score.weight": head}, r=2, lora_alpha=2, modules_to_save=["score"])
+    return x, x[:, -1] @ head.T.astype(np.float64), []
+
+
+def refuse(graft, name, words, case, *arguments):
+    with tempfile.TemporaryDirectory(prefix="graft-forms-") as text:
+        folder = Path(text)
+        flags = case(folder, *arguments)[2]
+        done = subprocess.run([graft, "compile", folder / "model.onnx", "--adapter", f"a={folder / 'adapter'}", "-o",
+                               folder / "x.so", *flags], capture_output=True, text=True)
+        if done.returncode != 1 or words not in done.stderr:
+            sys.exit(f"{name}: exit {done.returncode}, expected 1 and '{words}': {done.stderr}")
+
+
 def check(graft, name, case, *arguments):
     with tempfile.TemporaryDirectory(prefix="graft-forms-") as text:
         folder = Path(text)
@@ -170,6 +200,9 @@ def main():
     check(graft, "names of torch.export", exported_names)
     check(graft, "names of torch.export, class around the adapter's", exported_names, "model.")
     check(graft, "attention that computes with its out_proj", attention)
+    check(graft, "head of a decoder", last_token)
+    refuse(graft, "head of a decoder, of which three labels are picked", "what follows depends on it: Reshape /Reshape",
+           last_token, 3)
     check(graft, "DoRA of a convolution in groups", dora_in_groups)
 
 
