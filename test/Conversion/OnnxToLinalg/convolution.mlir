@@ -34,3 +34,15 @@ func.func @transposed(%x: tensor<1x4x5xf32>, %w: tensor<4x6x3xf32> {modular.slot
   %0 = onnx.ConvTranspose %x, %w {strides = [2]} : (tensor<1x4x5xf32>, tensor<4x6x3xf32>) -> tensor<1x6x11xf32>
   return %0 : tensor<1x6x11xf32>
 }
+
+// -----
+
+// Channels that only the weight tells, as behind a padding that is computed.
+// CHECK-LABEL: func.func @channels
+// CHECK: dispatch.check %{{.*}}, "Conv: the input's channels are not the weight's"
+// CHECK: tensor.cast %{{.*}} : tensor<?x?x8xf32> to tensor<?x6x8xf32>
+// CHECK: dispatch.batch_matmul
+func.func @channels(%x: tensor<?x?x8xf32>, %w: tensor<4x6x1xf32> {modular.slot = 0 : i64}) -> tensor<?x4x8xf32> {
+  %0 = onnx.Conv %x, %w : (tensor<?x?x8xf32>, tensor<4x6x1xf32>) -> tensor<?x4x8xf32>
+  return %0 : tensor<?x4x8xf32>
+}

@@ -135,6 +135,15 @@ static Tensor timesColumns(Lowering &l, Tensor weight, bool transposed, Tensor c
   return l.reshape({op->getResult(0), init.dims}, dims);
 }
 
+/// `x` seen with the number of channels that its weight has, which may tell more than its shape.
+static Tensor withChannels(Lowering &l, Tensor x, const Polynomial &channels) {
+  x.dims[1] = channels;
+  RankedTensorType type = l.type(x.dims, x.element());
+  if (x.value.getType() != type)
+    x.value = tensor::CastOp::create(l.b, type, x.value);
+  return x;
+}
+
 static LogicalResult lowerConv(Lowering &l, onnx::ConvOp op) {
   Tensor x = l.get(op.getX()), weight = l.get(op.getW());
   auto windows = windowsOf(l.shapes, op);
@@ -149,7 +158,7 @@ static LogicalResult lowerConv(Lowering &l, onnx::ConvOp op) {
   Polynomial each = Polynomial::floorDiv(weight.dims[0], groups);
   l.checkEqual(weight.dims[0], each * Polynomial(groups),
                "the weight's outputs do not divide into the groups");
-  x.dims[1] = weight.dims[1] * Polynomial(groups);
+  x = withChannels(l, x, weight.dims[1] * Polynomial(groups));
   Tensor matrices =
       l.reshape(weight, {groups, each, product(ArrayRef<Polynomial>(weight.dims).drop_front(1))});
   Tensor y = timesColumns(l, matrices, /*transposed=*/false, columns(l, x, *windows), dims);
@@ -169,7 +178,7 @@ static LogicalResult lowerConvTranspose(Lowering &l, onnx::ConvTransposeOp op) {
   Polynomial each = Polynomial::floorDiv(weight.dims[0], groups);
   l.checkEqual(weight.dims[0], each * Polynomial(groups),
                "the weight's inputs do not divide into the groups");
-  x.dims[1] = weight.dims[0];
+  x = withChannels(l, x, weight.dims[0]);
   // (in, out, kernel…) as (in, kernel…, out): a product takes it transposed.
   SmallVector<int64_t> perm{0};
   for (int64_t d = 2; d < weight.rank(); ++d)
