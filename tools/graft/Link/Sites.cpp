@@ -274,8 +274,9 @@ void Sites::add(SiteUse use, bool transposedByOps) {
   // MultiheadAttention does with out_proj, is not their owner.
   if (!origin.module.empty()) {
     StringRef owner = namedModule;
+    bool isMangledOwner = false; // of no use: its path can't begin with this one's
     if (namedRole.empty() && kind.kind == Site::Linear)
-      owner = moduleOfBias(use.op, isMangledBias);
+      owner = moduleOfBias(use.op, isMangledOwner);
     if (owner.starts_with((origin.module + ".").str()))
       site.module = owner.str();
   }
