@@ -11,7 +11,8 @@ import lit.Test
 
 
 class ManifestFormat(lit.formats.TestFormat):
-    """One test for each entry, or for those of `names`; `option` is how run_case.py takes a name."""
+    """One test for each entry, or for those of `names`, which says which of their adapters; `option` is how run_case.py
+    takes a name."""
 
     def __init__(self, manifest, option, names=None):
         self.manifest, self.option, self.names = manifest, option, names
@@ -28,7 +29,10 @@ class ManifestFormat(lit.formats.TestFormat):
             return lit.Test.UNSUPPORTED, "needs numpy"
         runner = os.path.join(config.graft_src_dir, "test", "Numerics", "run_case.py")
         graft = os.path.join(config.graft_bin_dir, "graft")
-        command = [config.graft_python, runner, "--graft", graft, self.option, test.path_in_suite[-1], "-v"]
+        name = test.path_in_suite[-1]
+        command = [config.graft_python, runner, "--graft", graft, self.option, name, "-v"]
+        if self.names is not None:
+            command += ["--adapter", self.names[name]]
         done = subprocess.run(command, capture_output=True, text=True, env=config.environment)
         if done.returncode:
             return lit.Test.FAIL, "$ " + " ".join(command) + "\n" + done.stdout + done.stderr
