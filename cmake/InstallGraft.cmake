@@ -32,7 +32,6 @@ foreach(library ${libraries})
     install(FILES tools/graft/${library}/${library}.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/${library})
   endif()
 endforeach()
-install(FILES tools/graft/Import/Fault.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/Import) # of the interfaces of Import and Link
 install(FILES runtime/graft/Runtime/graft.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/Runtime)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Graft)

@@ -1,5 +1,5 @@
 # Joins generated fragments into one page: cmake -Dtitle=… -Dfragments=a;b -Dpage=out.md -P JoinDocs.cmake
-set(text "# ${title}\n\nGenerated from the `.td` files by `ninja graft-doc`: edit those.\n")
+set(text "# ${title}\n\nGenerated from the sources by `ninja graft-doc`: edit those.\n")
 foreach(fragment ${fragments})
   file(READ ${fragment} body)
   string(REGEX REPLACE "<!--[^>]*-->\n*" "" body "${body}")

@@ -1,5 +1,5 @@
-// RUN: %graft-opt %s --graft-cpu-bufferize=cpu=generic | FileCheck %s --check-prefix=BUFFER
-// RUN: graft-opt %s --graft-cpu-codegen=cpu=generic | FileCheck %s --check-prefix=LLVM
+// RUN: %graft-opt %s --graft-bufferize=cpu=generic | FileCheck %s --check-prefix=BUFFER
+// RUN: graft-opt %s --graft-fuse=cpu=generic --graft-bufferize=cpu=generic --graft-generate=cpu=generic | FileCheck %s --check-prefix=LLVM
 
 #id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
 #row = affine_map<(d0, d1, d2) -> (d2)>

@@ -15,10 +15,12 @@
 
 #include "graft/Artifact/Artifact.h"
 #include "graft/Codegen/Cpu/StageFunction.h"
+#include "graft/Pipelines/Phases.h"
 #include "graft/Register/Register.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/raw_ostream.h"
@@ -108,9 +110,14 @@ int main(int argc, char **argv) {
     if (isStage(func))
       addStage(func, store, spec);
 
-  std::vector<StageCode> codes;
-  if (failed(lowerToLLVM(*module, options, codes)))
+  PassManager pm(&context, ModuleOp::getOperationName());
+  PhaseOptions phases;
+  phases.codegen = options;
+  for (Phase phase : {Phase::Fuse, Phase::Bufferize, Phase::Generate})
+    getPhase(phase).build(pm, phases);
+  if (failed(pm.run(*module)))
     return 1;
+  std::vector<StageCode> codes = takeStageCode(*module);
   for (auto [index, code] : llvm::enumerate(codes)) {
     std::vector<ArtifactSpec::Parameter> given = std::move(spec.stages[index].parameters);
     for (const StageCode::Parameter &parameter : code.parameters)

@@ -8,10 +8,13 @@
 #ifndef GRAFT_TRANSFORMS_PASSES_H
 #define GRAFT_TRANSFORMS_PASSES_H
 
+#include "graft/Analysis/Residency.h"
 #include "graft/Modular/Modular.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
+
+#include <functional>
 
 namespace graft {
 #define GEN_PASS_DECL
@@ -19,6 +22,12 @@ namespace graft {
 
 #define GEN_PASS_REGISTRATION
 #include "graft/Transforms/Passes.h.inc"
+
+/// The pass with all that planResidency is asked; `onPlan`, if any, is shown the plan while its ops
+/// are there.
+std::unique_ptr<mlir::Pass>
+createPlanResidencyPass(const ResidencyOptions &options,
+                        std::function<void(const ResidencyPlan &)> onPlan);
 } // namespace graft
 
 #endif // GRAFT_TRANSFORMS_PASSES_H

@@ -14,18 +14,23 @@ def PlanResidencyPass : Pass<"graft-plan-residency", "::mlir::ModuleOp"> {
   let summary = "Decide where each module lives: folded into a weight, or beside it";
   let description = [{
     Precondition: a linked module whose routes are known for each task. Evaluates every adapt for every task, compares the error of the fold
-    with the tolerance and the bytes with the budget, and writes its choice to the adapt.
+    with the tolerance and the bytes with the budget, and writes its choice to the adapt: `"branch"`, `"fold"`, or the
+    parameter that holds the fold, where there was room to keep what was evaluated.
 
     Before: `%W = modular.adapt %w with %r {topic = @m} : …`
-    After: `%W = modular.adapt %w with %r {topic = @m} {modular.residency = {topic = "fold"}} : …`
+    After: `%W = modular.adapt %w with %r {topic = @m} {modular.residency = {topic = @"topic/q.weight"}} : …`
 
-    Leaves alone: everything but that attribute. Refuses a fold above the tolerance where there is no other way, and a budget below the least
+    Leaves alone: everything but that attribute; adds such parameters. Refuses a fold above the tolerance where there is no other way, and a budget below the least
     possible.
   }];
   let options = [
-    Option<"policy", "fold", "std::string", "\"auto\"", "auto, always or never">,
+    Option<"policy", "fold", "::graft::FoldPolicy", "::graft::FoldPolicy::Auto", "whether modules go into the weights", [{::llvm::cl::values(
+      clEnumValN(::graft::FoldPolicy::Auto, "auto", "by the cost model"),
+      clEnumValN(::graft::FoldPolicy::Always, "always", "all"),
+      clEnumValN(::graft::FoldPolicy::Never, "never", "where nothing else can be done"))}]>,
     Option<"tolerance", "tolerance", "double", "1e-3", "the largest error of a fold, relative to the change">,
     Option<"budget", "memory-budget", "int64_t", "-1", "bytes of weights, -1 for none">,
+    Option<"lanes", "lanes", "unsigned", "16", "floats in a vector register: packed weights are padded to it">,
   ];
   let dependentDialects = ["::graft::modular::ModularDialect"];
 }

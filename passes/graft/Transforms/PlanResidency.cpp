@@ -9,8 +9,6 @@
 #include "graft/Transforms/BindTasks.h"
 #include "graft/Transforms/Passes.h"
 
-#include "llvm/ADT/StringSwitch.h"
-
 namespace graft {
 #define GEN_PASS_DEF_PLANRESIDENCYPASS
 #include "graft/Transforms/Passes.h.inc"
@@ -21,26 +19,36 @@ using namespace graft;
 namespace {
 struct PlanResidencyPass : graft::impl::PlanResidencyPassBase<PlanResidencyPass> {
   using PlanResidencyPassBase::PlanResidencyPassBase;
+  PlanResidencyPass(const PlanResidencyPassOptions &options,
+                    std::function<void(const ResidencyPlan &)> onPlan)
+      : PlanResidencyPassBase(options), onPlan(std::move(onPlan)) {}
 
   void runOnOperation() override {
-    auto chosen = llvm::StringSwitch<std::optional<FoldPolicy>>(policy)
-                      .Case("auto", FoldPolicy::Auto)
-                      .Case("always", FoldPolicy::Always)
-                      .Case("never", FoldPolicy::Never)
-                      .Default(std::nullopt);
-    if (!chosen) {
-      getOperation().emitError() << "expected fold=auto, always or never, found " << policy;
-      return signalPassFailure();
-    }
     ResidencyOptions options;
-    options.policy = *chosen;
+    options.policy = policy;
     options.tolerance = tolerance;
     if (budget >= 0)
       options.memoryBudget = budget;
+    options.lanes = lanes;
     auto plan = planResidency(getOperation(), options);
     if (mlir::failed(plan))
       return signalPassFailure();
-    recordResidency(*plan);
+    recordResidency(getOperation(), *plan);
+    if (onPlan)
+      onPlan(*plan);
   }
+
+  std::function<void(const ResidencyPlan &)> onPlan;
 };
 } // namespace
+
+std::unique_ptr<mlir::Pass>
+graft::createPlanResidencyPass(const ResidencyOptions &options,
+                               std::function<void(const ResidencyPlan &)> onPlan) {
+  PlanResidencyPassOptions given;
+  given.policy = options.policy;
+  given.tolerance = options.tolerance;
+  given.budget = options.memoryBudget ? int64_t(*options.memoryBudget) : -1;
+  given.lanes = options.lanes;
+  return std::make_unique<PlanResidencyPass>(given, std::move(onPlan));
+}

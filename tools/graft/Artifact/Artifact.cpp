@@ -9,6 +9,7 @@
 #include "graft/Artifact/Descriptor.h"
 #include "graft/Artifact/Manifest.h"
 #include "graft/Artifact/Storage.h"
+#include "graft/Fault/Fault.h"
 
 #include "lld/Common/Driver.h"
 #include "mlir/IR/Diagnostics.h"
@@ -96,7 +97,7 @@ public:
 
 private:
   LogicalResult fail(StringRef file, StringRef what, std::error_code code) {
-    return emitError(loc) << file << ": " << what << ": " << code.message();
+    return emitInputFault(loc) << file << ": " << what << ": " << code.message();
   }
 
   std::string folder;
@@ -213,7 +214,7 @@ static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent
   // files.
   unsigned mask = fs::getUmask();
   if (std::error_code code = fs::setPermissions(*output, fs::perms(0777 & ~mask)))
-    return emitError(loc) << target << ": " << code.message();
+    return emitInputFault(loc) << target << ": " << code.message();
   return files.rename(*output, target);
 }
 
@@ -268,7 +269,7 @@ static FailureOr<std::string> sha256(StringRef file, Location loc) {
   auto buffer =
       llvm::MemoryBuffer::getFile(file, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
-    return emitError(loc) << file << ": " << buffer.getError().message();
+    return emitInputFault(loc) << file << ": " << buffer.getError().message();
   llvm::SHA256 hasher;
   hasher.update((*buffer)->getBuffer());
   return llvm::toHex(hasher.final(), /*LowerCase=*/true);
@@ -280,7 +281,7 @@ LogicalResult graft::writeSplitArtifacts(const ArtifactSpec &spec, const WeightS
     return emitError(loc) << error;
   bool existed = fs::exists(folder);
   if (std::error_code code = fs::create_directories(folder))
-    return emitError(loc) << folder << ": cannot be created: " << code.message();
+    return emitInputFault(loc) << folder << ": cannot be created: " << code.message();
 
   std::vector<std::string> written;
   LogicalResult result = [&]() -> LogicalResult {
@@ -320,7 +321,7 @@ LogicalResult graft::writeSplitArtifacts(const ArtifactSpec &spec, const WeightS
     renames.emplace_back(*file, target.str().str());
     if (std::error_code code =
             fs::setPermissions(*file, fs::perms(0666 & ~unsigned(fs::getUmask()))))
-      return emitError(loc) << target << ": " << code.message();
+      return emitInputFault(loc) << target << ": " << code.message();
     for (auto &[from, to] : renames) {
       bool isNew = !fs::exists(to);
       if (failed(files.rename(from, to)))

@@ -7,6 +7,8 @@
 
 #include "graft/Artifact/Storage.h"
 
+#include "graft/Analysis/Residency.h"
+
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/BLAKE3.h"
@@ -14,8 +16,6 @@
 
 using namespace mlir;
 using namespace graft;
-
-static constexpr uint64_t kAlignment = 64;
 
 static ContentHash hashOf(ArrayRef<char> bytes) {
   auto digest = llvm::BLAKE3::hash<16>(
@@ -147,7 +147,7 @@ FailureOr<unsigned> StorageWriter::add(modular::WeightAttr weight, Attribute pac
   }
   auto [it, added] = contents.try_emplace(hashOf(content), facts.blobs.size());
   if (added) {
-    uint64_t position = llvm::alignTo(facts.bytes, kAlignment);
+    uint64_t position = llvm::alignTo(facts.bytes, kWeightAlignment);
     stream.write_zeros(base + position - stream.tell());
     stream.write(content.data(), content.size());
     facts.blobs.push_back({weight.getKey().str(), position, content.size()});

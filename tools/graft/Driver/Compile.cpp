@@ -7,25 +7,21 @@
 
 #include "graft/Analysis/RowIndependence.h"
 #include "graft/Artifact/Artifact.h"
-#include "graft/Conversion/OnnxToLinalg/OnnxToLinalgPasses.h"
 #include "graft/Driver/CompileOptions.h"
 #include "graft/Driver/Describe.h"
 #include "graft/Driver/Diagnostics.h"
 #include "graft/Driver/TextOutput.h"
 #include "graft/Import/Import.h"
 #include "graft/Register/Register.h"
-#include "graft/Transforms/BindTasks.h"
-#include "graft/Transforms/OnnxPasses.h"
-#include "graft/Transforms/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 
 #include <chrono>
+#include <sys/resource.h>
 
 using namespace mlir;
 using namespace graft;
@@ -37,7 +33,13 @@ class Compilation {
 public:
   explicit Compilation(const CompileOptions &options)
       : options(options), context(registry()),
-        diagnostics(&context, options.backbone, options.warningsAreErrors) {}
+        diagnostics(&context, options.backbone, options.warningsAreErrors) {
+    phaseOptions.residency = options.residency;
+    phaseOptions.codegen.target = options.target;
+    phaseOptions.onPlan = [this](const ResidencyPlan &plan) {
+      residency = describeResidency(plan); // names: the plan's ops are gone after the split
+    };
+  }
 
   int run();
 
@@ -48,210 +50,191 @@ private:
     return registry;
   }
 
-  enum class Step { Continue, Done, Failed };
-
-  /// Runs a phase and takes its time; shows its name on a terminal.
-  template <typename Function> Step phase(llvm::StringRef name, Function function);
-  Step stopAt(EmitLevel level, Operation *op);
-  Step runPasses(llvm::function_ref<void(OpPassManager &)> build, mlir::ModuleOp target);
-
-  Step importBackbone();
-  Step link();
-  Step specialize();
-  Step lower();
-  Step generate();
-  Step write();
+  /// Takes the time of a phase; shows its name on a terminal.
+  LogicalResult runTimed(const PhaseInfo &info);
+  LogicalResult run(const PhaseInfo &info);
+  LogicalResult runPasses(const PhaseInfo &info, mlir::ModuleOp target);
+  LogicalResult importBackbone();
+  LogicalResult link();
+  void takeBodies();
+  LogicalResult write();
+  /// Writes what the phase has yielded, the last one of this compilation.
+  LogicalResult emit(const PhaseInfo &info);
+  LogicalResult emit(EmitFormat format, std::string &code) {
+    return emitCode(*codeModule, phaseOptions.codegen, format, code);
+  }
+  /// Success, or failure with the error's exit code.
+  LogicalResult check(llvm::Error error) {
+    if (!error)
+      return success();
+    exitCode = reportFault(std::move(error));
+    return failure();
+  }
+  int fail(const PhaseInfo &info);
   void report();
 
   const CompileOptions &options;
+  PhaseOptions phaseOptions;
   MLIRContext context;
   UserDiagnostics diagnostics;
-  int exitCode = 70;
+  std::optional<int> exitCode; ///< of an error that is no diagnostic
 
   OwningOpRef<mlir::ModuleOp> module;     ///< onnx, then modular
   OwningOpRef<mlir::ModuleOp> codeModule; ///< the bodies of stages, down to LLVM
-  ResidencyPlan plan;
-  ResidencyTable residency;
+  ResidencyReport residency;
   llvm::json::Object rows;
   std::vector<StageCode> codes;
   std::string object;
   StorageReport storage;
-  std::vector<std::pair<std::string, double>> times;
+  struct Times {
+    StringRef phase;
+    double seconds;
+    int64_t peak; ///< bytes of memory, of the process so far
+  };
+  std::vector<Times> times;
 };
 
 } // namespace
 
-template <typename Function>
-Compilation::Step Compilation::phase(llvm::StringRef name, Function function) {
+LogicalResult Compilation::runTimed(const PhaseInfo &info) {
   const bool onTerminal = llvm::sys::Process::StandardErrIsDisplayed();
   if (onTerminal)
-    llvm::errs() << "\r\033[K" << name << "…";
+    llvm::errs() << "\r\033[K" << info.name << "…";
   auto start = std::chrono::steady_clock::now();
-  Step step = function();
-  times.push_back(
-      {name.str(),
-       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()});
+  LogicalResult result = run(info);
+  std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  times.push_back({info.name, taken.count(), int64_t(usage.ru_maxrss) * 1024});
   if (onTerminal)
     llvm::errs() << "\r\033[K";
-  return step;
+  return result;
 }
 
-Compilation::Step Compilation::stopAt(EmitLevel level, Operation *op) {
-  if (options.emit != level)
-    return Step::Continue;
-  if (llvm::Error error = writeText(op, options.output)) {
-    exitCode = reportFault(std::move(error));
-    return Step::Failed;
+LogicalResult Compilation::run(const PhaseInfo &info) {
+  switch (info.phase) {
+  case Phase::Import:
+    return importBackbone();
+  case Phase::Link:
+    return link();
+  case Phase::Raise:
+    return runPasses(info, *module);
+  case Phase::Specialize:
+    rows = describeRows(RowIndependence(module->lookupSymbol<func::FuncOp>("main")));
+    return runPasses(info, *module);
+  case Phase::Lower:
+    takeBodies();
+    return runPasses(info, *codeModule);
+  case Phase::Fuse:
+  case Phase::Bufferize:
+    return runPasses(info, *codeModule);
+  case Phase::Generate:
+    if (failed(runPasses(info, *codeModule)))
+      return failure();
+    codes = takeStageCode(*codeModule);
+    return success();
+  case Phase::Select:
+    return success(); // a form of what Assemble encodes, written only where asked for
+  case Phase::Assemble:
+    return emit(EmitFormat::Object, object);
+  case Phase::Write:
+    return write();
   }
-  return Step::Done;
+  llvm_unreachable("a phase of the table");
 }
 
-Compilation::Step Compilation::runPasses(llvm::function_ref<void(OpPassManager &)> build,
-                                         mlir::ModuleOp target) {
+LogicalResult Compilation::runPasses(const PhaseInfo &info, mlir::ModuleOp target) {
   PassManager pm(&context, mlir::ModuleOp::getOperationName());
-  build(pm);
-  if (succeeded(pm.run(target)))
-    return Step::Continue;
-  exitCode = diagnostics.anyUnsupported() ? 2 : 70;
-  return Step::Failed;
+  info.build(pm, phaseOptions);
+  return pm.run(target);
 }
 
-Compilation::Step Compilation::importBackbone() {
+LogicalResult Compilation::importBackbone() {
   ImportOptions import;
   import.allowLinks = options.allowLinks;
   auto imported = importOnnx(options.backbone, &context, import);
-  if (!imported) {
-    exitCode = reportFault(imported.takeError());
-    return Step::Failed;
-  }
+  if (!imported)
+    return check(imported.takeError());
   module = std::move(*imported);
-  return stopAt(EmitLevel::Onnx, *module);
+  return success();
 }
 
-Compilation::Step Compilation::link() {
-  if (llvm::Error error = linkAdapters(*module, options.link)) {
-    exitCode = reportFault(std::move(error));
-    return Step::Failed;
-  }
-  if (failed(verify(*module)))
-    return Step::Failed;
-  return stopAt(EmitLevel::Modular, *module);
+LogicalResult Compilation::link() {
+  if (failed(check(linkAdapters(*module, options.link))))
+    return failure();
+  return verify(*module);
 }
 
-Compilation::Step Compilation::specialize() {
-  Step raised = runPasses(
-      [](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createRaiseOnnxPass()); }, *module);
-  if (raised != Step::Continue)
-    return raised;
-  rows = describeRows(RowIndependence(module->lookupSymbol<func::FuncOp>("main")));
-  auto planned = planResidency(*module, options.residency);
-  if (failed(planned)) {
-    exitCode = 1;
-    return Step::Failed;
-  }
-  plan = std::move(*planned);
-  recordResidency(plan);
-  residency = describeResidency(plan); // names; the plan's ops are gone after the split
-  return runPasses([](OpPassManager &pm) { pm.addPass(createSplitTasksPass()); }, *module);
-}
-
-Compilation::Step Compilation::lower() {
+void Compilation::takeBodies() {
   // The bodies of stages, which name no weight, apart from what says how they are run.
   codeModule = mlir::ModuleOp::create(module->getLoc());
   OpBuilder builder(codeModule->getBodyRegion());
-  for (auto function : llvm::make_early_inc_range(module->getOps<func::FuncOp>()))
-    if (function->hasAttr("modular.stage")) {
-      auto clone = cast<func::FuncOp>(builder.clone(*function));
-      clone.setPublic();
-    }
-  Step step = runPasses(
-      [](OpPassManager &pm) {
-        pm.addNestedPass<func::FuncOp>(createConvertOnnxToLinalgPass());
-        pm.addPass(createCanonicalizerPass());
-        pm.addPass(createCSEPass());
-      },
-      *codeModule);
-  return step == Step::Continue ? stopAt(EmitLevel::Dispatch, *codeModule) : step;
+  for (auto function : module->getOps<func::FuncOp>())
+    if (function->hasAttr("modular.stage"))
+      cast<func::FuncOp>(builder.clone(*function)).setPublic();
 }
 
-Compilation::Step Compilation::generate() {
-  CodegenOptions codegen;
-  codegen.target = options.target;
-  if (options.emit == EmitLevel::Linalg) {
-    Step step = runPasses([&](OpPassManager &pm) { addCpuTensorPasses(pm, codegen); }, *codeModule);
-    return step == Step::Continue ? stopAt(EmitLevel::Linalg, *codeModule) : step;
-  }
-  if (failed(lowerToLLVM(*codeModule, codegen, codes))) {
-    exitCode = diagnostics.anyUnsupported() ? 2 : 70;
-    return Step::Failed;
-  }
-  const EmitFormat format = options.emit == EmitLevel::LLVM       ? EmitFormat::LLVM
-                            : options.emit == EmitLevel::Assembly ? EmitFormat::Assembly
-                                                                  : EmitFormat::Object;
-  if (failed(emitCode(*codeModule, codegen, format, object)))
-    return Step::Failed;
-  if (options.emit == EmitLevel::Library)
-    return Step::Continue;
-  if (llvm::Error error = writeBytes(object, options.output)) {
-    exitCode = reportFault(std::move(error));
-    return Step::Failed;
-  }
-  return Step::Done;
-}
-
-Compilation::Step Compilation::write() {
+LogicalResult Compilation::write() {
   FailureOr<ArtifactSpec> spec = describeArtifact(*module, codes, residency);
   if (failed(spec))
-    return Step::Failed;
+    return failure();
   spec->backbone = llvm::sys::path::filename(options.backbone).str();
   spec->target = options.target;
   spec->rows = std::move(rows);
   spec->codes.front().object = std::move(object);
   const WeightStore &store = context.getLoadedDialect<modular::ModularDialect>()->getWeightStore();
-  auto written = options.splitTasks
-                     ? writeSplitArtifacts(*spec, store, options.output, module->getLoc(), &storage)
-                     : writeArtifact(*spec, store, options.output, module->getLoc(), &storage);
-  if (failed(written)) {
-    exitCode = 1;
-    return Step::Failed;
+  return options.splitTasks
+             ? writeSplitArtifacts(*spec, store, options.output, module->getLoc(), &storage)
+             : writeArtifact(*spec, store, options.output, module->getLoc(), &storage);
+}
+
+LogicalResult Compilation::emit(const PhaseInfo &info) {
+  std::string code;
+  switch (info.phase) {
+  case Phase::Write:
+    return success();
+  case Phase::Generate:
+  case Phase::Select:
+    if (failed(emit(info.phase == Phase::Select ? EmitFormat::Assembly : EmitFormat::LLVM, code)))
+      return failure();
+    return check(writeBytes(code, options.output));
+  case Phase::Assemble:
+    return check(writeBytes(object, options.output));
+  default:
+    return check(writeText(codeModule ? *codeModule : *module, options.output));
   }
-  return Step::Continue;
+}
+
+int Compilation::fail(const PhaseInfo &info) {
+  const int code = exitCode ? *exitCode : diagnostics.getExitCode();
+  if (code == 70 && module)
+    writeReproducer(codeModule ? *codeModule : *module, options.output, info.name);
+  return code;
 }
 
 void Compilation::report() {
-  llvm::raw_ostream &out = llvm::outs();
-  printResidency(out, plan, residency, options.residency);
-  if (options.emit == EmitLevel::Library)
-    out << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes
-        << " before packing\n";
+  if (options.emit == Phase::Write) {
+    printResidency(llvm::outs(), residency, options.residency);
+    llvm::outs() << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes
+                 << " before packing\n";
+  }
   if (options.timeReport)
-    for (auto &[name, seconds] : times)
-      out << llvm::formatv("{0,-12} {1,8:F3} s\n", name, seconds);
+    for (const Times &each : times)
+      llvm::errs() << llvm::formatv("{0,-12} {1,8:F3} s, {2,6} MB at most so far\n", each.phase,
+                                    each.seconds, each.peak >> 20);
 }
 
 int Compilation::run() {
-  struct Phase {
-    llvm::StringRef name;
-    Step (Compilation::*function)();
-  };
-  static const Phase phases[] = {
-      {"import", &Compilation::importBackbone}, {"link", &Compilation::link},
-      {"specialize", &Compilation::specialize}, {"lower", &Compilation::lower},
-      {"generate", &Compilation::generate},     {"write", &Compilation::write},
-  };
-  for (const Phase &each : phases) {
-    switch (phase(each.name, [&] { return (this->*each.function)(); })) {
-    case Step::Continue:
+  for (const PhaseInfo &info : getPhases()) {
+    if (failed(runTimed(info)))
+      return fail(info);
+    if (diagnostics.anyError()) // a warning under --werror
+      return 1;
+    if (info.phase == options.emit) {
+      if (failed(emit(info)))
+        return fail(info);
       break;
-    case Step::Done:
-      return 0;
-    case Step::Failed:
-      if (exitCode == 70)
-        writeReproducer(codeModule ? *codeModule : *module, options.output, each.name);
-      return exitCode;
     }
-    if (diagnostics.anyError())
-      return 1; // a warning under --werror
   }
   report();
   return 0;

@@ -7,10 +7,11 @@
 
 #include "graft/Driver/Commands.h"
 #include "graft/Driver/CompileOptions.h"
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/TargetParser/X86TargetParser.h"
 
 #include <CLI/CLI.hpp>
 
@@ -49,31 +50,33 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_option("--precision", flags.precision, "fp32");
   app.add_flag("--allow-links", flags.allowLinks, "External data may be links");
   app.add_option("--load-plugin", flags.plugins, "A plugin (not yet)")->allow_extra_args(false);
-  app.add_option("--emit", flags.emit, "onnx, modular, dispatch, linalg, llvm, asm, obj or so");
+  app.add_option("--emit", flags.emit, listLevels() + "; so unless given");
   app.add_flag("--time-report", flags.timeReport, "Say what each phase took");
   app.add_option("--report", flags.report, "A report as HTML (not yet)");
   app.add_flag("--werror", flags.werror, "Warnings are errors");
 }
 
-/// Flags of the contract whose time has not come.
-static llvm::Error checkSupported(const Flags &flags) {
-  auto notYet = [](llvm::StringRef flag) { return unsupportedFault(flag + ": not supported yet"); };
-  if (!flags.spec.empty())
-    return notYet("--spec");
-  if (flags.repair)
-    return notYet("--repair");
-  if (!flags.routingProfile.empty())
-    return notYet("--routing-profile");
-  if (!flags.plugins.empty())
-    return notYet("--load-plugin");
-  if (!flags.report.empty())
-    return notYet("--report");
+/// Parts of the contract whose time has not come.
+static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
+  auto notYet = [](const llvm::Twine &what) {
+    return unsupportedFault(what + ": not supported yet");
+  };
+  for (const char *flag : {"--spec", "--repair", "--routing-profile", "--load-plugin", "--report"})
+    if (app.count(flag))
+      return notYet(flag);
   if (flags.target == "cuda")
     return notYet("--target cuda");
   if (flags.target != "cpu")
     return inputFault("--target: expected cpu or cuda, found '" + flags.target + "'");
+  // AMX computes in these, below the precision of fp32.
+  if (llvm::is_contained({"bf16", "fp16", "tf32", "int8", "fp8"}, llvm::StringRef(flags.precision)))
+    return notYet("--precision " + flags.precision);
   if (flags.precision != "fp32")
-    return unsupportedFault("--precision: expected fp32, found '" + flags.precision + "'");
+    return inputFault("--precision: expected fp32, found '" + flags.precision + "'");
+  if (flags.cpu == "amx" || llvm::X86::parseArchX86(flags.cpu) != llvm::X86::CK_None)
+    return notYet("--cpu " + flags.cpu);
+  if (llvm::is_contained({"nvvm", "ptx", "sass"}, llvm::StringRef(flags.emit)))
+    return notYet("--emit " + flags.emit);
   return llvm::Error::success();
 }
 
@@ -167,8 +170,8 @@ static llvm::Expected<uint64_t> parseBytes(llvm::StringRef text) {
   return number << shift;
 }
 
-static llvm::Expected<CompileOptions> interpret(const Flags &flags) {
-  if (llvm::Error error = checkSupported(flags))
+static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags &flags) {
+  if (llvm::Error error = checkSupported(app, flags))
     return std::move(error);
   CompileOptions options;
   options.backbone = flags.backbone;
@@ -206,28 +209,14 @@ static llvm::Expected<CompileOptions> interpret(const Flags &flags) {
   }
   if (!CpuTarget::parse(flags.cpu, options.target))
     return inputFault("--cpu: expected native or generic, found '" + flags.cpu + "'");
-  options.residency.panelWidth = options.target.hasAvx512() ? 32 : 16;
-  auto level = llvm::StringSwitch<std::optional<EmitLevel>>(flags.emit)
-                   .Case("onnx", EmitLevel::Onnx)
-                   .Case("modular", EmitLevel::Modular)
-                   .Case("dispatch", EmitLevel::Dispatch)
-                   .Case("linalg", EmitLevel::Linalg)
-                   .Case("llvm", EmitLevel::LLVM)
-                   .Case("asm", EmitLevel::Assembly)
-                   .Case("obj", EmitLevel::Object)
-                   .Case("so", EmitLevel::Library)
-                   .Default(std::nullopt);
-  if (!level) {
-    if (flags.emit == "nvvm" || flags.emit == "ptx" || flags.emit == "sass")
-      return unsupportedFault("--emit " + flags.emit + ": not supported yet");
-    return inputFault("--emit: expected onnx, modular, dispatch, linalg, llvm, asm, obj or so, "
-                      "found '" +
-                      flags.emit + "'");
-  }
-  options.emit = *level;
-  if (options.output == "-" && *level >= EmitLevel::Object)
+  options.residency.lanes = options.target.floatLanes();
+  const PhaseInfo *last = findLevel(flags.emit);
+  if (!last)
+    return inputFault("--emit: expected " + listLevels() + ", found '" + flags.emit + "'");
+  options.emit = last->phase;
+  if (options.output == "-" && !last->isText)
     return inputFault("-o -: expected a level that is text, found '" + flags.emit + "'");
-  if (options.splitTasks && *level != EmitLevel::Library)
+  if (options.splitTasks && options.emit != Phase::Write)
     return inputFault("--split-tasks: expected --emit so, found '" + flags.emit + "'");
   return options;
 }
@@ -244,7 +233,7 @@ int graft::runCompileCommand(int argc, char **argv) {
     llvm::errs() << "error: graft compile: " << error.what() << "\n";
     return 1;
   }
-  llvm::Expected<CompileOptions> options = interpret(flags);
+  llvm::Expected<CompileOptions> options = interpret(app, flags);
   if (!options)
     return reportFault(options.takeError());
   return compile(*options);

@@ -8,16 +8,12 @@
 #ifndef GRAFT_DRIVER_COMPILEOPTIONS_H
 #define GRAFT_DRIVER_COMPILEOPTIONS_H
 
-#include "graft/Analysis/Residency.h"
-#include "graft/Codegen/Cpu/CpuTarget.h"
 #include "graft/Link/Link.h"
+#include "graft/Pipelines/Phases.h"
 
 #include <string>
 
 namespace graft {
-
-/// A level of the IR, or a file, at which compilation stops.
-enum class EmitLevel { Onnx, Modular, Dispatch, Linalg, LLVM, Assembly, Object, Library };
 
 struct CompileOptions {
   std::string backbone;
@@ -29,7 +25,7 @@ struct CompileOptions {
   bool allowLinks = false;
   bool timeReport = false;
   bool warningsAreErrors = false;
-  EmitLevel emit = EmitLevel::Library;
+  Phase emit = Phase::Write; ///< the last phase
 };
 
 /// Compiles, and returns the exit code: 0 done, 1 the input is at fault, 2 not supported, 70 an

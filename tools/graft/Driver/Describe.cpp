@@ -22,10 +22,12 @@ static llvm::StringRef nameOf(Residency choice) {
   return choice == Residency::Fold ? "fold" : "branch";
 }
 
-ResidencyTable graft::describeResidency(const ResidencyPlan &plan) {
-  ResidencyTable table;
+ResidencyReport graft::describeResidency(const ResidencyPlan &plan) {
+  ResidencyReport report;
+  report.bytes = plan.bytes;
+  report.leastBytes = plan.leastBytes;
   for (const SiteResidency &choice : plan.sites) {
-    ResidencyRow &row = table.emplace_back();
+    ResidencyRow &row = report.rows.emplace_back();
     row.site = AdaptOp(choice.adapt).getSite().getDefiningOp<SiteOp>().getPath().str();
     for (StringAttr name : choice.modules)
       row.adapters.push_back(name.str());
@@ -33,11 +35,11 @@ ResidencyTable graft::describeResidency(const ResidencyPlan &plan) {
       row.tasks.push_back(task.str());
     row.choice = choice;
   }
-  return table;
+  return report;
 }
 
-void graft::printResidency(llvm::raw_ostream &out, const ResidencyPlan &plan,
-                           const ResidencyTable &table, const ResidencyOptions &options) {
+void graft::printResidency(llvm::raw_ostream &out, const ResidencyReport &residency,
+                           const ResidencyOptions &options) {
   struct Sum {
     unsigned sites = 0, folded = 0;
     uint64_t foldBytes = 0, branchBytes = 0, branchFlops = 0;
@@ -45,8 +47,8 @@ void graft::printResidency(llvm::raw_ostream &out, const ResidencyPlan &plan,
   };
   llvm::MapVector<StringRef, Sum> sums;
   std::vector<std::string> names;
-  names.reserve(table.size());
-  for (const ResidencyRow &row : table) {
+  names.reserve(residency.rows.size());
+  for (const ResidencyRow &row : residency.rows) {
     names.push_back(llvm::join(row.adapters, "+"));
     Sum &sum = sums[names.back()];
     ++sum.sites;
@@ -65,7 +67,8 @@ void graft::printResidency(llvm::raw_ostream &out, const ResidencyPlan &plan,
                            name, sum.folded, sum.sites, sum.foldBytes, sum.branchBytes,
                            sum.branchFlops, sum.error);
   }
-  out << "weights: " << plan.bytes << " bytes predicted, " << plan.leastBytes << " the least";
+  out << "weights: " << residency.bytes << " bytes predicted, " << residency.leastBytes
+      << " the least";
   if (options.memoryBudget)
     out << ", " << *options.memoryBudget << " the budget";
   out << "\n";
@@ -127,7 +130,7 @@ static WeightAttr asWeight(ParameterOp parameter) {
 
 FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
                                                 const std::vector<StageCode> &codes,
-                                                const ResidencyTable &residency) {
+                                                const ResidencyReport &residency) {
   ArtifactSpec spec;
   SymbolTable symbols(module);
   auto main = symbols.lookup<func::FuncOp>("main");
@@ -188,7 +191,7 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
     llvm::json::Array adapters, choices;
     for (auto name : task.getModules().getAsRange<StringAttr>())
       adapters.push_back(name.str());
-    for (const ResidencyRow &row : residency)
+    for (const ResidencyRow &row : residency.rows)
       if (llvm::is_contained(row.tasks, described.name))
         choices.push_back(llvm::json::Object{{"site", row.site},
                                              {"adapters", row.adapters},
@@ -202,7 +205,7 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
     int64_t sites = 0, bytes = 0, folded = 0;
   };
   llvm::MapVector<StringRef, Sum> modules;
-  for (const ResidencyRow &row : residency)
+  for (const ResidencyRow &row : residency.rows)
     if (row.adapters.size() == 1) {
       Sum &sum = modules[row.adapters.front()];
       const bool folds = row.choice.choice == Residency::Fold;

@@ -20,12 +20,15 @@ struct ResidencyRow {
   std::vector<std::string> adapters, tasks;
   SiteResidency choice; ///< its ops may be gone
 };
-using ResidencyTable = std::vector<ResidencyRow>;
-ResidencyTable describeResidency(const ResidencyPlan &plan);
+struct ResidencyReport {
+  std::vector<ResidencyRow> rows;
+  uint64_t bytes = 0, leastBytes = 0; ///< of the plan
+};
+ResidencyReport describeResidency(const ResidencyPlan &plan);
 
 /// The cost model as it was applied: what each adapter's sites cost either way, what was chosen,
 /// and the bytes that it predicts.
-void printResidency(llvm::raw_ostream &out, const ResidencyPlan &plan, const ResidencyTable &table,
+void printResidency(llvm::raw_ostream &out, const ResidencyReport &residency,
                     const ResidencyOptions &options);
 
 /// The manifest's `rows`: whether tasks may be mixed in a batch, or the op that forbids it.
@@ -34,7 +37,7 @@ llvm::json::Object describeRows(const RowIndependence &rows);
 /// The artifact of a module that SplitTasks has made, with the code of its bodies.
 mlir::FailureOr<ArtifactSpec> describeArtifact(mlir::ModuleOp module,
                                                const std::vector<StageCode> &codes,
-                                               const ResidencyTable &residency);
+                                               const ResidencyReport &residency);
 
 } // namespace graft
 

@@ -26,7 +26,8 @@ LogicalResult UserDiagnostics::handle(Diagnostic &diagnostic) {
   std::string message = diagnostic.str();
   if (isError) {
     ++errors;
-    unsupported += llvm::StringRef(message).contains("not supported");
+    if (!kind)
+      kind = getFaultKind(diagnostic);
   }
   llvm::raw_ostream &out = llvm::errs();
   out << (isError ? "error: " : "warning: ") << file << ": ";

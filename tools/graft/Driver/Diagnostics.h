@@ -8,26 +8,29 @@
 #ifndef GRAFT_DRIVER_DIAGNOSTICS_H
 #define GRAFT_DRIVER_DIAGNOSTICS_H
 
+#include "graft/Fault/Fault.h"
+
 #include "mlir/IR/Diagnostics.h"
 
 namespace graft {
 
 /// Writes diagnostics as `error: FILE: node 'NAME' (MODULE): what was expected, what was found`,
-/// and remembers what they mean for the exit code. A message that starts with "not supported" is of
-/// something that the input asks for rightly.
+/// and remembers what the first error that says it is at fault means for the exit code.
 class UserDiagnostics {
 public:
   UserDiagnostics(mlir::MLIRContext *context, llvm::StringRef file, bool warningsAreErrors);
 
   bool anyError() const { return errors != 0; }
-  bool anyUnsupported() const { return unsupported != 0; }
+  /// Of a compilation that failed: 1 or 2 if an error was the input's, 70 else.
+  int getExitCode() const { return kind ? static_cast<int>(*kind) : 70; }
 
 private:
   mlir::LogicalResult handle(mlir::Diagnostic &diagnostic);
 
   std::string file;
   bool warningsAreErrors;
-  unsigned errors = 0, unsupported = 0;
+  unsigned errors = 0;
+  std::optional<FaultKind> kind;
   mlir::ScopedDiagnosticHandler handler;
 };
 

@@ -7,7 +7,7 @@
 
 #include "graft/Driver/TextOutput.h"
 
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 #include "graft/Link/Safetensors.h"
 #include "graft/Modular/Modular.h"
 
@@ -32,11 +32,31 @@ llvm::Error graft::writeBytes(llvm::StringRef bytes, llvm::StringRef path) {
                : llvm::Error::success();
 }
 
-llvm::Error graft::writeText(Operation *op, llvm::StringRef path) {
+/// The op with its locations, but without those that say nothing.
+static std::string printWithOrigins(Operation *op, OpPrintingFlags flags) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  op->print(stream, OpPrintingFlags().useLocalScope());
-  stream << "\n";
+  op->print(stream, flags.enableDebugInfo(true, /*prettyForm=*/false).useLocalScope());
+  std::string kept;
+  kept.reserve(text.size());
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    static constexpr llvm::StringLiteral kUnknown = " loc(unknown)";
+    if (!quoted && llvm::StringRef(text).substr(i).starts_with(kUnknown)) {
+      i += kUnknown.size() - 1;
+      continue;
+    }
+    kept += text[i];
+    if (quoted && text[i] == '\\' && i + 1 < text.size())
+      kept += text[++i];
+    else if (text[i] == '"')
+      quoted = !quoted;
+  }
+  return kept + "\n";
+}
+
+llvm::Error graft::writeText(Operation *op, llvm::StringRef path) {
+  std::string text = printWithOrigins(op, OpPrintingFlags());
   if (path != "-") {
     const WeightStore &store =
         op->getContext()->getLoadedDialect<modular::ModularDialect>()->getWeightStore();
@@ -54,7 +74,7 @@ llvm::Error graft::writeText(Operation *op, llvm::StringRef path) {
       llvm::SmallString<128> beside(path);
       llvm::sys::path::replace_extension(beside, "safetensors");
       if (llvm::Error error = writeSafetensors(beside, tensors))
-        return error;
+        return error.isA<Fault>() ? std::move(error) : inputFault(llvm::toString(std::move(error)));
     }
   }
   return writeBytes(text, path);
@@ -62,9 +82,8 @@ llvm::Error graft::writeText(Operation *op, llvm::StringRef path) {
 
 void graft::writeReproducer(mlir::ModuleOp module, llvm::StringRef output, llvm::StringRef phase) {
   std::string path = (output == "-" ? "graft" : output).str() + ".reproducer.mlir";
-  std::string text = ("// graft failed in phase '" + phase + "'\n").str();
-  llvm::raw_string_ostream stream(text);
-  module.print(stream, OpPrintingFlags().useLocalScope().assumeVerified());
+  std::string text = ("// graft failed in phase '" + phase + "'\n").str() +
+                     printWithOrigins(module, OpPrintingFlags().assumeVerified());
   llvm::Error error = writeBytes(text, path);
   const bool written = !error;
   llvm::consumeError(std::move(error));

@@ -452,7 +452,9 @@ DictionaryAttr GraphBuilder::describe(StringRef name, const ::onnx::TypeProto &t
 
 Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   const GraphProto &graph = model.proto.graph();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(NameLoc::get(builder.getStringAttr(model.file)));
+  // No NameLoc: that is a node.
+  OwningOpRef<ModuleOp> module =
+      ModuleOp::create(FileLineColLoc::get(builder.getStringAttr(model.file), 0, 0));
   auto attribute = [&](StringRef name, Attribute value) { (*module)->setAttr(name, value); };
   attribute("onnx.opset", builder.getI64IntegerAttr(model.fileOpset));
   std::string producer = model.proto.producer_name();

@@ -8,7 +8,7 @@
 #ifndef GRAFT_IMPORT_IMPORT_H
 #define GRAFT_IMPORT_IMPORT_H
 
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"

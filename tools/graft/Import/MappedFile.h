@@ -8,7 +8,7 @@
 #ifndef GRAFT_IMPORT_MAPPEDFILE_H
 #define GRAFT_IMPORT_MAPPEDFILE_H
 
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringMap.h"

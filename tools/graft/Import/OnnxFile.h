@@ -8,7 +8,7 @@
 #ifndef GRAFT_IMPORT_ONNXFILE_H
 #define GRAFT_IMPORT_ONNXFILE_H
 
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 #include "graft/Import/Import.h"
 
 #include "llvm/ADT/ArrayRef.h"

@@ -8,7 +8,7 @@
 #ifndef GRAFT_IMPORT_TENSORDATA_H
 #define GRAFT_IMPORT_TENSORDATA_H
 
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -8,7 +8,7 @@
 #ifndef GRAFT_LINK_JSON_H
 #define GRAFT_LINK_JSON_H
 
-#include "graft/Import/Fault.h"
+#include "graft/Fault/Fault.h"
 
 #include <nlohmann/json.hpp>
 

@@ -13,6 +13,7 @@
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/Onnx.h"
+#include "graft/Pipelines/Phases.h"
 #include "graft/Transforms/OnnxPasses.h"
 #include "graft/Transforms/Passes.h"
 
@@ -33,6 +34,6 @@ void graft::registerEverything(mlir::DialectRegistry &registry) {
   registerGraftOnnxPasses();
   registerGraftOnnxToLinalgPasses();
   registerGraftCodegenPasses();
-  registerCpuCodegenPipelines();
   registerGraftTransformsPasses();
+  registerPhasePipelines();
 }

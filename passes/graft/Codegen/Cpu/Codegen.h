@@ -50,22 +50,22 @@ struct StageCode {
   std::vector<Parameter> parameters;
 };
 
-/// Adds the passes of code generation that work on tensors, and yield tensors: fusion and the
-/// packing of weights. addCpuCodegenPasses begins with them.
-void addCpuTensorPasses(mlir::OpPassManager &pm, const CodegenOptions &options);
+/// The three steps from linalg and dispatch on tensors to the LLVM dialect, for a module whose
+/// functions with `modular.stage` are stage functions; each wants what the one before yields.
+/// First, elementwise work is fused and weights are packed, all on tensors.
+void addCpuFusion(mlir::OpPassManager &pm, const CodegenOptions &options);
+/// Tensors become memrefs: the caller's, or views into the arena.
+void addCpuBufferization(mlir::OpPassManager &pm, const CodegenOptions &options);
+/// Kernels, loops, threads, the entries of the stages, and the LLVM dialect.
+void addCpuCodegen(mlir::OpPassManager &pm, const CodegenOptions &options);
 
-/// Adds the passes from linalg and dispatch on tensors to the LLVM dialect, for a module whose
-/// functions with `modular.stage` are stage functions. This is `--graft-cpu-codegen`.
-void addCpuCodegenPasses(mlir::OpPassManager &pm, const CodegenOptions &options);
-
-/// Runs addCpuCodegenPasses. The stages' StageCode is appended to `stages` in the functions' order.
-/// Errors are reported through the context.
-mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module, const CodegenOptions &options,
-                                std::vector<StageCode> &stages);
+/// Takes from a module in the LLVM dialect, as addCpuCodegen yields it, what the stages' code wants
+/// of the library, in the functions' order; what only says that goes from the module.
+std::vector<StageCode> takeStageCode(mlir::ModuleOp module);
 
 enum class EmitFormat { LLVM, Assembly, Object };
 
-/// Translates a module that lowerToLLVM has lowered, optimises it, and appends it to `output` as
+/// Translates a module that addCpuCodegen has lowered, optimises it, and appends it to `output` as
 /// text or as a relocatable object. Thread-safe for modules of different contexts only.
 mlir::LogicalResult emitCode(mlir::ModuleOp module, const CodegenOptions &options,
                              EmitFormat format, std::string &output);

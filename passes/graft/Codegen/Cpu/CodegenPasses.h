@@ -20,9 +20,6 @@ namespace graft {
 #define GEN_PASS_REGISTRATION
 #include "graft/Codegen/Cpu/CodegenPasses.h.inc"
 
-/// Registers `--graft-cpu-codegen`, all of code generation up to the LLVM dialect.
-void registerCpuCodegenPipelines();
-
 } // namespace graft
 
 #endif // GRAFT_CODEGEN_CPU_CODEGENPASSES_H

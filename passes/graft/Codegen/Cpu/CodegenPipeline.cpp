@@ -20,14 +20,21 @@
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace graft;
 
-/// Tensors become memrefs: the caller's, or views into the arena.
-static void addBufferization(OpPassManager &pm, const CodegenOptions &options) {
+void graft::addCpuFusion(OpPassManager &pm, const CodegenOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  PackWeightsPassOptions packing;
+  packing.lanes = options.target.floatLanes();
+  pm.addNestedPass<func::FuncOp>(createPackWeightsPass(packing));
+}
+
+void graft::addCpuBufferization(OpPassManager &pm, const CodegenOptions &options) {
   pm.addNestedPass<func::FuncOp>(createResolveDimsPass());
   pm.addNestedPass<func::FuncOp>(createStageDestinationsPass());
   pm.addPass(createCanonicalizerPass());
@@ -100,18 +107,7 @@ static void addLLVM(OpPassManager &pm) {
   pm.addPass(createLowerForksPass());
 }
 
-void graft::addCpuTensorPasses(OpPassManager &pm, const CodegenOptions &options) {
-  pm.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-  PackWeightsPassOptions packing;
-  packing.lanes = options.target.floatLanes();
-  pm.addNestedPass<func::FuncOp>(createPackWeightsPass(packing));
-}
-
-void graft::addCpuCodegenPasses(OpPassManager &pm, const CodegenOptions &options) {
-  addCpuTensorPasses(pm, options);
-  addBufferization(pm, options);
+void graft::addCpuCodegen(OpPassManager &pm, const CodegenOptions &options) {
   addKernels(pm, options);
   addHost(pm);
   addLLVM(pm);
@@ -136,13 +132,9 @@ static void dropOwnAttributes(ModuleOp module) {
   }
 }
 
-LogicalResult graft::lowerToLLVM(ModuleOp module, const CodegenOptions &options,
-                                 std::vector<StageCode> &stages) {
-  PassManager pm(module.getContext(), ModuleOp::getOperationName());
-  addCpuCodegenPasses(pm, options);
-  if (failed(pm.run(module)))
-    return failure();
+std::vector<StageCode> graft::takeStageCode(ModuleOp module) {
   dropOwnAttributes(module);
+  std::vector<StageCode> stages;
   for (auto run : module.getOps<LLVM::LLVMFuncOp>()) {
     StringRef name = run.getName();
     if (!name.consume_front("graft_run."))
@@ -162,35 +154,5 @@ LogicalResult graft::lowerToLLVM(ModuleOp module, const CodegenOptions &options,
     }
     stages.push_back(std::move(code));
   }
-  return success();
-}
-
-namespace {
-struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
-  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("native, generic or avx512"),
-                          llvm::cl::init("native")};
-  Option<bool> instrumented{*this, "instrumented", llvm::cl::desc("One allocation a buffer"),
-                            llvm::cl::init(false)};
-
-  CodegenOptions get() const {
-    CodegenOptions options;
-    if (!CpuTarget::parse(cpu, options.target))
-      llvm::report_fatal_error("unknown cpu");
-    options.instrumented = instrumented;
-    return options;
-  }
-};
-} // namespace
-
-void graft::registerCpuCodegenPipelines() {
-  using Options = PipelineOptions;
-  auto add = [](StringRef name, StringRef doc, auto build) {
-    PassPipelineRegistration<Options>(
-        name, doc,
-        [build](OpPassManager &pm, const Options &options) { build(pm, options.get()); });
-  };
-  add("graft-cpu-codegen", "From stage functions on tensors to the LLVM dialect",
-      addCpuCodegenPasses);
-  add("graft-cpu-bufferize", "From stage functions on tensors to memrefs in the arena",
-      addBufferization);
+  return stages;
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
+#include "graft/Fault/Fault.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -387,8 +388,8 @@ struct ExpandMath : graft::impl::ExpandMathPassBase<ExpandMath> {
       if (!isa<math::MathDialect>(op->getDialect()) || !isFloat(op) ||
           native.contains(op->getName().getStringRef()))
         return WalkResult::advance();
-      op->emitError() << "not supported: " << op->getName().getStringRef() << " of "
-                      << getElementTypeOrSelf(op->getResultTypes()[0]);
+      graft::emitUnsupportedFault(op) << "not supported: " << op->getName().getStringRef() << " of "
+                                      << getElementTypeOrSelf(op->getResultTypes()[0]);
       return WalkResult::interrupt();
     });
     if (rest.wasInterrupted())

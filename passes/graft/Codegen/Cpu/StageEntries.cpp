@@ -7,6 +7,7 @@
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
 #include "graft/Codegen/Cpu/StageFunction.h"
+#include "graft/Fault/Fault.h"
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -54,8 +55,8 @@ struct EntryBuilder {
 
   FailureOr<Value> value(MemRefType type, int64_t position) {
     if (type.getRank() > kMaxRank)
-      return stage.emitError() << "a value has rank " << type.getRank() << ", at most " << kMaxRank
-                               << " is supported";
+      return emitUnsupportedFault(stage)
+             << "not supported: a value of rank " << type.getRank() << ", above " << kMaxRank;
     Value values = body->getArgument(2);
     SmallVector<Value> sizes;
     for (int64_t d = 0; d < type.getRank(); ++d)

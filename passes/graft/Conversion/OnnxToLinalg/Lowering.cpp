@@ -8,6 +8,7 @@
 #include "graft/Conversion/OnnxToLinalg/Lowering.h"
 
 #include "graft/Dispatch/Dispatch.h"
+#include "graft/Fault/Fault.h"
 #include "graft/Onnx/Origin.h"
 
 #include "mlir/IR/Matchers.h"
@@ -397,5 +398,5 @@ void Lowering::checkEqual(const Polynomial &a, const Polynomial &other, const Tw
 }
 
 LogicalResult Lowering::unsupported(Operation *op, const Twine &reason) {
-  return op->emitError("not supported: ") << describe(op) << ": " << reason;
+  return emitUnsupportedFault(op) << "not supported: " << describe(op) << ": " << reason;
 }

@@ -5,12 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef GRAFT_IMPORT_FAULT_H
-#define GRAFT_IMPORT_FAULT_H
+#ifndef GRAFT_FAULT_FAULT_H
+#define GRAFT_FAULT_FAULT_H
 
+#include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 
+#include <optional>
 #include <string>
 
 namespace graft {
@@ -44,6 +46,15 @@ llvm::Error unsupportedFault(const llvm::Twine &message);
 /// that belongs to it: 70 if it is no Fault.
 int reportFault(llvm::Error error);
 
+/// Error diagnostics that say what is at fault; any other says that the compiler is. The kind
+/// travels with the diagnostic, whatever its words are.
+mlir::InFlightDiagnostic emitInputFault(mlir::Operation *op);
+mlir::InFlightDiagnostic emitInputFault(mlir::Location loc);
+mlir::InFlightDiagnostic emitUnsupportedFault(mlir::Operation *op);
+
+/// The kind that a diagnostic was emitted with.
+std::optional<FaultKind> getFaultKind(mlir::Diagnostic &diagnostic);
+
 } // namespace graft
 
-#endif // GRAFT_IMPORT_FAULT_H
+#endif // GRAFT_FAULT_FAULT_H
