@@ -7,12 +7,13 @@
 
 #include "graft/Analysis/Residency.h"
 
-#include "graft/Modular/ParameterValues.h"
+#include "graft/Fault/Fault.h"
 #include "graft/Onnx/Onnx.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <map>
 #include <set>
 
 using namespace mlir;
@@ -56,7 +57,7 @@ std::optional<SmallVector<OpOperand *>> graft::getLinearUses(AdaptOp adapt) {
   return uses;
 }
 
-/// The thin matrices of a route's modules at a site, or nothing if some step has none.
+/// The thin matrices of one or more modules at a site, or nothing if some step has none.
 static std::optional<SmallVector<LowRankForm>>
 getLowRankForms(ArrayRef<ModuleOpInterface> modules) {
   SmallVector<LowRankForm> forms;
@@ -94,53 +95,135 @@ static bool canBranch(AdaptOp adapt, const std::optional<SmallVector<LowRankForm
 // Bytes
 //===----------------------------------------------------------------------===//
 
-/// Bytes of a weight in the form in which code stores it: matmul weights are packed in panels, all
-/// others, those of convolutions too, stay as they are.
-static uint64_t storedBytes(RankedTensorType type, bool isMatrix, int64_t columns,
+namespace {
+/// How code has a weight stored: as it is, or packed for products whose columns are its first or
+/// its last dimension.
+enum class StoredForm { Plain, ColumnsFirst, ColumnsLast };
+} // namespace
+
+/// Bytes of a weight in that form: matrices are packed in panels, all others, those of convolutions
+/// too, stay as they are. The next weight begins at an aligned position.
+static uint64_t storedBytes(RankedTensorType type, StoredForm form,
                             const ResidencyOptions &options) {
-  uint64_t elements = type.getNumElements();
+  const uint64_t elements = type.getNumElements();
   const uint64_t width = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-  if (!isMatrix || columns <= 0)
-    return elements * width;
-  return elements / columns * llvm::alignTo(columns, options.panelWidth) * width;
+  uint64_t bytes = elements * width;
+  if (form != StoredForm::Plain && type.getRank() == 2) {
+    const uint64_t columns =
+        form == StoredForm::ColumnsFirst ? type.getDimSize(0) : type.getDimSize(1);
+    // Panels are two vectors wide, or one where that is enough.
+    const uint64_t panel = columns > options.lanes ? 2 * options.lanes : options.lanes;
+    if (columns != 0)
+      bytes = elements / columns * llvm::alignTo(columns, panel) * width;
+  }
+  return llvm::alignTo(bytes, kWeightAlignment);
 }
 
-/// Whether `value`, a weight, is multiplied with, and then how many columns the product has.
-static std::pair<bool, int64_t> getMatrixUse(Value value) {
+/// The forms in which the ops that use `value`, a weight or, if `transposed`, its transpose, want
+/// it stored. One that is used in several ways is stored in several forms. Lookups and products are
+/// listed apart where they are asked for.
+static void collectForms(Value value, bool transposed, std::set<StoredForm> &forms,
+                         SmallVectorImpl<Operation *> *lookups = nullptr,
+                         SmallVectorImpl<Operation *> *products = nullptr) {
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
-    if (isa<onnx::IdentityOp, onnx::TransposeOp, modular::AdaptOp>(user) &&
-        user->getNumResults() == 1)
-      return getMatrixUse(user->getResult(0));
-    auto linear = dyn_cast<onnx::LinearInParameterOpInterface>(user);
-    if (!linear || isa<onnx::GatherOp, onnx::ConvOp>(user) ||
-        linear.getParameterOperandNumber() != use.getOperandNumber())
+    if (isa<onnx::IdentityOp, onnx::TransposeOp, modular::AdaptOp>(user)) {
+      collectForms(user->getResult(0), transposed != isa<onnx::TransposeOp>(user), forms, lookups,
+                   products);
       continue;
-    auto type = cast<RankedTensorType>(value.getType());
-    return {true,
-            linear.isParameterTransposed() ? type.getShape().back() : type.getShape().front()};
+    }
+    auto linear = dyn_cast<onnx::LinearInParameterOpInterface>(user);
+    if (linear && linear.getParameterOperandNumber() == use.getOperandNumber()) {
+      if (isa<onnx::MatMulOp, onnx::GemmOp>(user)) {
+        forms.insert(linear.isParameterTransposed() != transposed ? StoredForm::ColumnsLast
+                                                                  : StoredForm::ColumnsFirst);
+        if (products)
+          products->push_back(user);
+        continue;
+      }
+      if (isa<onnx::GatherOp>(user) && lookups) {
+        lookups->push_back(user);
+        continue;
+      }
+    }
+    forms.insert(StoredForm::Plain);
   }
-  return {false, 0};
 }
 
-/// The weights of the backbone that some task runs on unchanged.
+static std::set<StoredForm> getForms(Value value) {
+  std::set<StoredForm> forms;
+  collectForms(value, /*transposed=*/false, forms);
+  return forms;
+}
+
+/// Bytes of what is kept of one step of a module beside `adapt`, as bindTasks makes it.
+static uint64_t branchBytes(AdaptOp adapt, const LowRankForm &form, ParameterOp down,
+                            ParameterOp up, const ResidencyOptions &options) {
+  StoredForm ofDown = StoredForm::ColumnsFirst, ofUp = StoredForm::ColumnsFirst;
+  Type element = getElementTypeOrSelf(adapt.getType());
+  std::optional<SmallVector<OpOperand *>> uses = getLinearUses(adapt);
+  if (uses && !uses->empty()) {
+    Operation *user = uses->front()->getOwner();
+    element = getElementTypeOrSelf(user->getResult(0).getType());
+    if (isa<onnx::ConvOp, onnx::GatherOp>(user))
+      ofDown = StoredForm::Plain;
+    if (isa<onnx::ConvOp>(user))
+      ofUp = StoredForm::Plain;
+  }
+  uint64_t bytes =
+      storedBytes(cast<RankedTensorType>(down.getType().clone(element)), ofDown, options) +
+      storedBytes(cast<RankedTensorType>(up.getType().clone(element)), ofUp, options);
+  if (form.magnitude)
+    bytes += storedBytes(RankedTensorType::get({up.getType().getDimSize(0)}, element),
+                         StoredForm::Plain, options);
+  return bytes;
+}
+
+/// Whether some task parts from another after `first` and no later than at `second`: they are in
+/// different stages then.
+static bool isCutBetween(mlir::ModuleOp module, Operation *first, Operation *second) {
+  std::set<StringRef> parted;
+  WalkResult result = module.walk([&](AdaptOp adapt) {
+    bool parts = false;
+    for (NamedAttribute entry : adapt.getModules())
+      parts |= parted.insert(entry.getName()).second;
+    for (OpOperand *use : getLinearUses(adapt).value_or(SmallVector<OpOperand *>())) {
+      Operation *user = use->getOwner();
+      if (parts && user->getBlock() == first->getBlock() &&
+          user->getBlock() == second->getBlock() && first->isBeforeInBlock(user) &&
+          !second->isBeforeInBlock(user))
+        return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
+/// The weights of the backbone, which the task `base` runs on unchanged.
 static uint64_t getFrozenBytes(mlir::ModuleOp module, const ResidencyOptions &options) {
   auto &store = module.getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
-  std::set<std::pair<std::string, int64_t>> seen; // content, and how it is packed
+  struct Content {
+    RankedTensorType type;
+    std::set<StoredForm> forms;
+    SmallVector<Operation *> lookups, products;
+  };
+  std::map<std::string, Content> contents;
   SymbolTableCollection symbols;
-  uint64_t bytes = 0;
   auto add = [&](TypedAttr value, Value result) {
+    // Small constants are part of the code; small parameters are stored as the others are.
     auto weight = dyn_cast_or_null<WeightAttr>(value);
-    if (!weight)
+    if (!weight && !isa_and_nonnull<SiteOp>(result.getDefiningOp()))
       return;
-    auto [isMatrix, columns] = getMatrixUse(result);
-    std::string identity = weight.getKey().str();
-    if (store.lookup(identity)) {
+    std::string identity;
+    if (!weight) {
+      llvm::raw_string_ostream(identity) << value;
+    } else if (identity = weight.getKey().str(); store.lookup(identity)) {
       ContentHash hash = store.hash(identity);
       identity.assign(hash.begin(), hash.end());
     }
-    if (seen.insert({identity, isMatrix ? columns : -1}).second)
-      bytes += storedBytes(weight.getType(), isMatrix, columns, options);
+    Content &content = contents[identity];
+    content.type = cast<RankedTensorType>(value.getType());
+    collectForms(result, /*transposed=*/false, content.forms, &content.lookups, &content.products);
   };
   module.walk([&](Operation *op) {
     if (auto constant = dyn_cast<onnx::ConstantOp>(op))
@@ -150,11 +233,21 @@ static uint64_t getFrozenBytes(mlir::ModuleOp module, const ResidencyOptions &op
               symbols.lookupNearestSymbolFrom<ParameterOp>(site, site.getParameterAttr()))
         add(parameter.getValue(), site.getResult());
   });
+  uint64_t bytes = 0;
+  for (auto &[identity, content] : contents) {
+    // Lookups read the panels of a product in the same stage.
+    for (Operation *lookup : content.lookups)
+      if (llvm::all_of(content.products,
+                       [&](Operation *product) { return isCutBetween(module, lookup, product); }))
+        content.forms.insert(StoredForm::Plain);
+    for (StoredForm form : content.forms)
+      bytes += storedBytes(content.type, form, options);
+  }
   return bytes;
 }
 
 /// Bytes that one adapt needs beside the frozen weight: each folded copy, and each module that
-/// stays beside once.
+/// stays beside once, whatever it is combined with.
 static uint64_t getAddedBytes(ArrayRef<SiteResidency *> combinations) {
   llvm::DenseMap<StringAttr, uint64_t> branches;
   uint64_t bytes = 0;
@@ -163,9 +256,8 @@ static uint64_t getAddedBytes(ArrayRef<SiteResidency *> combinations) {
       bytes += site->foldBytes;
       continue;
     }
-    // The branches of a combination are those of its modules; count a module once.
-    for (StringAttr name : site->modules)
-      branches[name] = std::max(branches[name], site->branchBytes / site->modules.size());
+    for (auto [name, size] : llvm::zip_equal(site->modules, site->moduleBytes))
+      branches[name] = size;
   }
   for (auto &[name, size] : branches)
     bytes += size;
@@ -176,11 +268,55 @@ static uint64_t getAddedBytes(ArrayRef<SiteResidency *> combinations) {
 // The plan
 //===----------------------------------------------------------------------===//
 
-/// One entry for each adapt and each set of modules that some task has there.
-static FailureOr<std::vector<SiteResidency>> collectSites(mlir::ModuleOp module,
+/// Whether there is room for one more evaluated fold until the plan has decided. What is kept is
+/// bounded by what the plan may fold, so that planning takes no more memory than the library.
+static bool hasRoom(const SiteResidency &site, uint64_t kept, uint64_t room,
+                    const ResidencyOptions &options) {
+  if (!(site.foldError <= options.tolerance))
+    return false;
+  if (!site.canBranch || options.policy == FoldPolicy::Always)
+    return true;
+  return options.policy == FoldPolicy::Auto && kept + site.foldBytes <= room;
+}
+
+/// What the modules `names` cost at `adapt`, folded and beside.
+static FailureOr<SiteResidency> assess(AdaptOp adapt, ArrayRef<StringAttr> names,
+                                       const ResidencyOptions &options,
+                                       SymbolTableCollection &symbols) {
+  SiteResidency site;
+  site.adapt = adapt;
+  site.modules.assign(names.begin(), names.end());
+  site.canBranch = canBranch(adapt, getLowRankForms(getModulesOfRoute(adapt, names, symbols)));
+  FailureOr<AdaptedValue> value = evaluateAdapt(adapt, names, symbols);
+  if (failed(value))
+    return failure();
+  site.foldError = value->error;
+  for (StoredForm form : getForms(adapt.getResult()))
+    site.foldBytes += storedBytes(value->type, form, options);
+  site.folded = std::move(*value);
+  if (!site.canBranch)
+    return site;
+  for (StringAttr name : names) {
+    uint64_t bytes = 0;
+    for (const LowRankForm &form : *getLowRankForms(getModulesOfRoute(adapt, name, symbols))) {
+      auto down = symbols.lookupNearestSymbolFrom<ParameterOp>(adapt, form.down);
+      auto up = symbols.lookupNearestSymbolFrom<ParameterOp>(adapt, form.up);
+      bytes += branchBytes(adapt, form, down, up, options);
+      site.branchFlops += 2 * (down.getType().getNumElements() + up.getType().getNumElements());
+    }
+    site.moduleBytes.push_back(bytes);
+    site.branchBytes += bytes;
+  }
+  return site;
+}
+
+/// One entry for each adapt and each set of modules that some task has there. `room` is for the
+/// results that are kept.
+static FailureOr<std::vector<SiteResidency>> collectSites(mlir::ModuleOp module, uint64_t room,
                                                           const ResidencyOptions &options,
                                                           SymbolTableCollection &symbols) {
   std::vector<SiteResidency> sites;
+  uint64_t kept = 0;
   SmallVector<AdaptOp> adapts;
   module.walk([&](AdaptOp adapt) { adapts.push_back(adapt); });
   for (AdaptOp adapt : adapts) {
@@ -202,28 +338,15 @@ static FailureOr<std::vector<SiteResidency>> collectSites(mlir::ModuleOp module,
         tasksOf[ArrayAttr::get(module.getContext(), here)].push_back(task.getSymNameAttr());
     }
     for (auto &[names, tasks] : tasksOf) {
-      SiteResidency site;
-      site.adapt = adapt;
-      site.modules = llvm::to_vector(names.getAsRange<StringAttr>());
-      site.tasks = tasks;
-      auto forms = getLowRankForms(getModulesOfRoute(adapt, site.modules, symbols));
-      site.canBranch = canBranch(adapt, forms);
-      FailureOr<AdaptedValue> value = evaluateAdapt(adapt, site.modules, symbols);
-      if (failed(value))
+      auto site = assess(adapt, llvm::to_vector(names.getAsRange<StringAttr>()), options, symbols);
+      if (failed(site))
         return failure();
-      site.foldError = value->error;
-      auto [isMatrix, columns] = getMatrixUse(adapt.getResult());
-      const bool resized = value->type != adapt.getSite().getType();
-      site.foldBytes = storedBytes(value->type, isMatrix && !resized, columns, options);
-      if (site.canBranch)
-        for (const LowRankForm &form : *forms) {
-          auto down = symbols.lookupNearestSymbolFrom<ParameterOp>(adapt, form.down).getType();
-          auto up = symbols.lookupNearestSymbolFrom<ParameterOp>(adapt, form.up).getType();
-          site.branchBytes += storedBytes(down, true, down.getDimSize(0), options) +
-                              storedBytes(up, true, up.getDimSize(0), options);
-          site.branchFlops += 2 * (down.getNumElements() + up.getNumElements());
-        }
-      sites.push_back(std::move(site));
+      site->tasks = tasks;
+      if (hasRoom(*site, kept, room, options))
+        kept += site->foldBytes;
+      else
+        site->folded.reset();
+      sites.push_back(std::move(*site));
     }
   }
   return sites;
@@ -241,18 +364,21 @@ static InFlightDiagnostic &describe(InFlightDiagnostic &diagnostic, const SiteRe
 FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
                                               const ResidencyOptions &options) {
   SymbolTableCollection symbols;
-  auto sites = collectSites(module, options, symbols);
+  ResidencyPlan plan;
+  plan.frozenBytes = getFrozenBytes(module, options);
+  const uint64_t budget = options.memoryBudget.value_or(
+      options.policy == FoldPolicy::Auto ? plan.frozenBytes * kDefaultBudgetMultiple : UINT64_MAX);
+  const uint64_t room = budget - std::min(budget, plan.frozenBytes);
+  auto sites = collectSites(module, room, options, symbols);
   if (failed(sites))
     return failure();
-  ResidencyPlan plan;
   plan.sites = std::move(*sites);
-  plan.frozenBytes = getFrozenBytes(module, options);
 
   llvm::MapVector<Operation *, SmallVector<SiteResidency *>> byAdapt;
   for (SiteResidency &site : plan.sites) {
     const bool mayFold = site.foldError <= options.tolerance; // false for NaN
     if (!mayFold && (!site.canBranch || options.policy == FoldPolicy::Always)) {
-      InFlightDiagnostic error = site.adapt.emitError();
+      InFlightDiagnostic error = emitInputFault(site.adapt);
       describe(error, site) << ": expected a fold with an error of at most " << options.tolerance
                             << " of the change, found " << site.foldError;
       return error;
@@ -271,12 +397,10 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
   };
   plan.leastBytes = total();
   if (options.memoryBudget && plan.leastBytes > *options.memoryBudget)
-    return module.emitError() << "expected a memory budget of at least " << plan.leastBytes
-                              << " bytes, the least possible for these tasks, found "
-                              << *options.memoryBudget;
+    return emitInputFault(module) << "expected a memory budget of at least " << plan.leastBytes
+                                  << " bytes, the least possible for these tasks, found "
+                                  << *options.memoryBudget;
 
-  const uint64_t budget = options.memoryBudget.value_or(
-      options.policy == FoldPolicy::Auto ? plan.frozenBytes * kDefaultBudgetMultiple : UINT64_MAX);
   uint64_t bytes = plan.leastBytes;
   if (options.policy == FoldPolicy::Never) {
     for (SiteResidency &site : plan.sites)
@@ -301,14 +425,17 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
         site->choice = Residency::Branch;
     }
   }
+  for (SiteResidency &site : plan.sites)
+    if (site.choice != Residency::Fold)
+      site.folded.reset();
   plan.bytes = total();
   if (options.memoryBudget && plan.bytes > *options.memoryBudget)
-    return module.emitError() << "expected a memory budget of at least " << plan.bytes
-                              << " bytes without folding, found " << *options.memoryBudget;
+    return emitInputFault(module) << "expected a memory budget of at least " << plan.bytes
+                                  << " bytes without folding, found " << *options.memoryBudget;
   if (options.policy == FoldPolicy::Always)
     for (SiteResidency &site : plan.sites)
       if (site.choice != Residency::Fold) {
-        InFlightDiagnostic error = site.adapt.emitError();
+        InFlightDiagnostic error = emitInputFault(site.adapt);
         describe(error, site) << ": expected a memory budget that lets every site fold, found "
                               << budget << " bytes";
         return error;

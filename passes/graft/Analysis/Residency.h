@@ -8,7 +8,7 @@
 #ifndef GRAFT_ANALYSIS_RESIDENCY_H
 #define GRAFT_ANALYSIS_RESIDENCY_H
 
-#include "graft/Modular/Modular.h"
+#include "graft/Modular/ParameterValues.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -26,7 +26,7 @@ struct ResidencyOptions {
   FoldPolicy policy = FoldPolicy::Auto;
   double tolerance = 1e-3;              ///< of AdaptedValue::error
   std::optional<uint64_t> memoryBudget; ///< bytes of weights
-  unsigned panelWidth = 32;             ///< columns of a packed matmul weight are padded to this
+  unsigned lanes = 16;                  ///< floats in a vector: packed weights are padded to it
 };
 
 /// The modules of one route at one adapt, and what is done with them.
@@ -35,11 +35,14 @@ struct SiteResidency {
   llvm::SmallVector<mlir::StringAttr> modules; ///< the router's names that enter here
   llvm::SmallVector<mlir::StringAttr> tasks;   ///< whose route that is
   bool canBranch = false;
-  double foldError = 0;     ///< see AdaptedValue
-  uint64_t foldBytes = 0;   ///< of the folded copy
-  uint64_t branchBytes = 0; ///< of the thin matrices
-  uint64_t branchFlops = 0; ///< for each row that runs through the branch
+  double foldError = 0;                    ///< see AdaptedValue
+  uint64_t foldBytes = 0;                  ///< of the folded copy
+  uint64_t branchBytes = 0;                ///< of the thin matrices of all modules
+  llvm::SmallVector<uint64_t> moduleBytes; ///< of those of each
+  uint64_t branchFlops = 0;                ///< for each row that runs through the branch
   Residency choice = Residency::Fold;
+  /// What planning has evaluated, where it is chosen and there was room to keep it.
+  std::optional<modular::AdaptedValue> folded;
 };
 
 struct ResidencyPlan {
@@ -53,6 +56,9 @@ struct ResidencyPlan {
 /// under `Always`, is above the tolerance, and where the least possible is above the budget.
 mlir::FailureOr<ResidencyPlan> planResidency(mlir::ModuleOp module,
                                              const ResidencyOptions &options);
+
+/// Each weight begins at a multiple of these bytes in the library.
+constexpr uint64_t kWeightAlignment = 64;
 
 /// Without a budget, `Auto` folds while all weights stay below this multiple of the frozen ones.
 constexpr uint64_t kDefaultBudgetMultiple = 4;

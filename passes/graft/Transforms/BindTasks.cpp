@@ -19,13 +19,43 @@ using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
 
-void graft::recordResidency(const ResidencyPlan &plan) {
+/// What two adapts have in common if their folds are one parameter.
+static std::string getFoldKey(AdaptOp adapt, ArrayRef<StringAttr> names,
+                              SymbolTableCollection &symbols) {
+  auto site = adapt.getSite().getDefiningOp<SiteOp>();
+  std::string key = (site.getParameter() + (site.getTransposed() ? "|transposed" : "|")).str();
+  for (ModuleOpInterface module : getModulesOfRoute(adapt, names, symbols))
+    key += ("|" + SymbolTable::getSymbolName(module).getValue()).str();
+  return key;
+}
+
+static ParameterOp createFolded(OpBuilder &builder, AdaptOp adapt, ArrayRef<StringAttr> names,
+                                AdaptedValue &value) {
+  auto site = adapt.getSite().getDefiningOp<SiteOp>();
+  std::string name =
+      llvm::join(llvm::map_range(names, [](StringAttr part) { return part.str(); }), "+");
+  return createParameter(builder, site.getLoc(), name + "/" + site.getPath().str(), value.type,
+                         std::move(value.bytes));
+}
+
+void graft::recordResidency(mlir::ModuleOp module, ResidencyPlan &plan) {
+  OpBuilder builder(module.getBodyRegion());
+  SymbolTableCollection symbols;
+  std::map<std::string, ParameterOp> folded;
   llvm::MapVector<Operation *, NamedAttrList> choices;
-  for (const SiteResidency &site : plan.sites)
+  for (SiteResidency &site : plan.sites) {
+    Attribute choice = builder.getStringAttr(site.choice == Residency::Fold ? "fold" : "branch");
+    if (site.choice == Residency::Fold) {
+      ParameterOp &parameter = folded[getFoldKey(site.adapt, site.modules, symbols)];
+      if (!parameter && site.folded)
+        parameter = createFolded(builder, site.adapt, site.modules, *site.folded);
+      if (parameter)
+        choice = FlatSymbolRefAttr::get(parameter.getSymNameAttr());
+    }
+    site.folded.reset();
     for (StringAttr task : site.tasks)
-      choices[AdaptOp(site.adapt)].set(
-          task,
-          StringAttr::get(task.getContext(), site.choice == Residency::Fold ? "fold" : "branch"));
+      choices[site.adapt].set(task, choice);
+  }
   for (auto &[adapt, list] : choices)
     adapt->setAttr("modular.residency", list.getDictionary(adapt->getContext()));
 }
@@ -59,20 +89,13 @@ private:
 } // namespace
 
 FailureOr<ParameterOp> Binder::fold(AdaptOp adapt, ArrayRef<StringAttr> names) {
-  auto site = adapt.getSite().getDefiningOp<SiteOp>();
-  std::string key = (site.getParameter() + (site.getTransposed() ? "|transposed" : "|")).str();
-  for (ModuleOpInterface module : getModulesOfRoute(adapt, names, symbols))
-    key += ("|" + SymbolTable::getSymbolName(module).getValue()).str();
-  ParameterOp &parameter = folded[key];
+  ParameterOp &parameter = folded[getFoldKey(adapt, names, symbols)];
   if (parameter)
     return parameter;
   FailureOr<AdaptedValue> value = evaluateAdapt(adapt, names, symbols);
   if (failed(value))
     return failure();
-  std::string name =
-      llvm::join(llvm::map_range(names, [](StringAttr part) { return part.str(); }), "+");
-  parameter = createParameter(builder, site.getLoc(), name + "/" + site.getPath().str(),
-                              value->type, std::move(value->bytes));
+  parameter = createFolded(builder, adapt, names, *value);
   return parameter;
 }
 
@@ -168,8 +191,14 @@ FailureOr<TaskBinding> Binder::bind(AdaptOp adapt, StringAttr task) {
   if (names.empty())
     return binding;
   auto residency = adapt->getAttrOfType<DictionaryAttr>("modular.residency");
-  auto choice = residency ? residency.getAs<StringAttr>(task) : StringAttr();
-  if (!choice || choice == "fold") {
+  Attribute choice = residency ? residency.get(task) : Attribute();
+  if (auto kept = dyn_cast_or_null<FlatSymbolRefAttr>(choice)) {
+    binding.parameter = lookup(kept);
+    if (!binding.parameter)
+      return adapt.emitError() << "expected " << kept << " to name a parameter";
+    return binding;
+  }
+  if (!choice || choice == builder.getStringAttr("fold")) {
     FailureOr<ParameterOp> parameter = fold(adapt, names);
     if (failed(parameter))
       return failure();

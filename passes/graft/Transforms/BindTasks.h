@@ -13,11 +13,13 @@
 
 namespace graft {
 
-/// Writes the plan's choices to the adapts: `modular.residency = {task = "fold" or "branch"}`.
-void recordResidency(const ResidencyPlan &plan);
+/// Writes the plan's choices to the adapts: `modular.residency = {task = …}` with "branch", "fold",
+/// or, where the plan has kept what it evaluated, the parameter that holds it. Takes those values
+/// from the plan.
+void recordResidency(mlir::ModuleOp module, ResidencyPlan &plan);
 
-/// Evaluates what is folded and prepares what is branched, as `modular.residency` says, "fold"
-/// where it says nothing. New parameters are declared once for all tasks that share them.
+/// Evaluates what is still to be folded and prepares what is branched, as `modular.residency` says,
+/// "fold" where it says nothing. New parameters are declared once for all tasks that share them.
 mlir::FailureOr<TaskBindings> bindTasks(mlir::ModuleOp module);
 
 } // namespace graft
