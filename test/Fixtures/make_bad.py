@@ -325,7 +325,7 @@ def damaged_configs():
     bad_adapter("config-unknown-type", ["FROBNICATE"], exit_code=(1, 2), peft_type="FROBNICATE")
     bad_adapter("config-type-not-yet", ["IA3"], exit_code=2, peft_type="IA3")
     bad_adapter("config-type-a-number", ["peft_type"], peft_type=7)
-    bad_adapter("config-adapterhub", [file], exit_code=(1, 2), config={"config": {"architecture": "lora"}, "version": "adapters.1.3.0"})
+    bad_adapter("config-adapterhub", [file, "AdapterHub"], exit_code=2, config={"config": {"architecture": "lora"}, "version": "adapters.1.3.0"})
     bad_adapter("config-rank-zero", ["r"], r=0)
     bad_adapter("config-rank-negative", ["r"], r=-4)
     bad_adapter("config-rank-a-word", ["r"], r="four")
@@ -369,12 +369,15 @@ def wrong_uses():
     case("use-fold-word", ["fold"], flags=["--fold", "sometimes"])
     case("use-tolerance-word", ["fold-tolerance"], flags=["--fold-tolerance", "small"])
     case("use-unknown-flag", ["--frobnicate"], flags=["--frobnicate"])
-    case("use-unknown-level", ["emit"], flags=["--emit", "ptx9"], exit_code=(1, 2))
+    case("use-unknown-level", ["emit"], flags=["--emit", "ptx9"])
     case("use-map-regex", ["map"], adapters=[f"a={mlp}all"], flags=["--map", "((=x"])
     case("use-cuda", ["cuda"], 2, flags=["--target", "cuda"])
     case("use-spec", ["spec"], 2, flags=["--spec", "nothing.yaml"])
     case("use-report", ["report"], 2, flags=["--report", "report.html"])
-    case("use-unknown-cpu", ["z80"], (1, 2), flags=["--cpu", "z80"])
+    case("use-unknown-cpu", ["z80"], flags=["--cpu", "z80"])
+    case("use-amx", ["amx"], 2, flags=["--cpu", "amx"])
+    case("use-precision", ["bf16"], 2, flags=["--precision", "bf16"])
+    case("use-plugin", ["load-plugin"], 2, flags=["--load-plugin", "router.so"])
 
 
 def wrong_runs():
