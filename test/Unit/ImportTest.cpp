@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "FixtureFiles.h"
+
 #include "graft/Import/Import.h"
 #include "graft/Onnx/Origin.h"
-#include "graft/Register/Register.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -21,36 +22,20 @@
 #include <set>
 
 using namespace graft;
+using namespace graft::test;
 
 namespace {
-
-const std::string fixtures = GRAFT_FIXTURES;
-
-mlir::DialectRegistry &registry() {
-  static mlir::DialectRegistry &registry = *[] {
-    auto *made = new mlir::DialectRegistry;
-    registerDialects(*made);
-    return made;
-  }();
-  return registry;
-}
 
 /// 0, or the kind of the fault; `words` is its message.
 int importKind(llvm::StringRef path, std::string *words = nullptr) {
   mlir::MLIRContext context(registry());
   auto module = importOnnx(path, &context);
-  if (module)
-    return 0;
-  int kind = 70;
-  llvm::handleAllErrors(
-      module.takeError(),
-      [&](const Fault &fault) {
-        kind = static_cast<int>(fault.getKind());
-        if (words)
-          *words = fault.message();
-      },
-      [&](const llvm::ErrorInfoBase &other) { ADD_FAILURE() << other.message(); });
-  return kind;
+  std::string said;
+  const int code = module ? 0 : exitCodeOf(module.takeError(), said);
+  EXPECT_NE(code, 70) << said;
+  if (words)
+    *words = said;
+  return code;
 }
 
 TEST(Import, EveryFixture) {

@@ -5,12 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Link/Link.h"
+#include "FixtureFiles.h"
+
 #include "graft/Import/Import.h"
 #include "graft/Link/Adapter.h"
 #include "graft/Link/Inspect.h"
+#include "graft/Link/Link.h"
 #include "graft/Modular/Modular.h"
-#include "graft/Register/Register.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
@@ -25,20 +26,10 @@
 #include <cmath>
 
 using namespace graft;
+using namespace graft::test;
 using testing::HasSubstr;
 
 namespace {
-
-const std::string fixtures = GRAFT_FIXTURES;
-
-mlir::DialectRegistry &registry() {
-  static mlir::DialectRegistry &registry = *[] {
-    auto *made = new mlir::DialectRegistry;
-    registerDialects(*made);
-    return made;
-  }();
-  return registry;
-}
 
 llvm::json::Array casesOf(const std::string &file) {
   auto buffer = llvm::MemoryBuffer::getFile(fixtures + "/" + file);
@@ -56,23 +47,14 @@ struct Linked {
   std::string words;
 
   Linked(const std::string &model, const LinkOptions &options) {
-    auto fail = [&](llvm::Error error) {
-      llvm::handleAllErrors(
-          std::move(error),
-          [&](const Fault &fault) {
-            kind = static_cast<int>(fault.getKind());
-            words = fault.message();
-          },
-          [&](const llvm::ErrorInfoBase &other) { words = other.message(), kind = 70; });
-    };
     auto imported = importOnnx(fixtures + "/" + model, &context);
     if (!imported) {
-      fail(imported.takeError());
+      kind = exitCodeOf(imported.takeError(), words);
       return;
     }
     module = std::move(*imported);
     if (llvm::Error error = linkAdapters(*module, options))
-      fail(std::move(error));
+      kind = exitCodeOf(std::move(error), words);
     else if (failed(mlir::verify(*module)))
       kind = 99;
   }
