@@ -92,7 +92,7 @@ TEST_F(ResidencyTest, FoldsWhereThereIsRoom) {
   EXPECT_EQ(made->sites[0].choice, Residency::Fold);
   EXPECT_TRUE(made->sites[0].folded) << "the value need not be computed again";
   EXPECT_GT(made->sites[0].foldError, 0);
-  EXPECT_LT(made->sites[0].foldError, 1e-6);
+  EXPECT_LT(made->sites[0].foldError, 1e-5);
 }
 
 TEST_F(ResidencyTest, KeepsToTheBudget) {
@@ -143,6 +143,7 @@ TEST_F(ResidencyTest, AlwaysWantsABudgetThatLetsAllFold) {
   options.policy = FoldPolicy::Always;
   options.memoryBudget = 2 * kWeight;
   EXPECT_TRUE(succeeded(plan(kTopic)));
+  options.memoryBudget = 3 * kWeight - 1; // one for each of base, topic and both
   EXPECT_TRUE(failed(plan((kTopic + kBoth).str())));
   EXPECT_EQ(kind, FaultKind::Input);
   EXPECT_THAT(words, HasSubstr("expected a memory budget that lets every site fold"));
