@@ -13,7 +13,8 @@ include "graft/Dispatch/DispatchDialect.td"
 def Dispatch_CheckOp : Dispatch_Op<"check", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "Reports a failure to the host unless a condition holds";
   let description = [{
-    The first failure of a run sticks and becomes the run's error. Execution goes on: what follows must be safe (indices clamped) all the same.
+    The first failure of a run sticks and becomes the run's error. At the top of a function it ends the run: what follows may rely on it.
+    Within a loop or a branch execution goes on, and what follows must be safe (indices clamped) all the same.
 
     1. (C1) the message is not empty
 

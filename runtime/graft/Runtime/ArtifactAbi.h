@@ -45,7 +45,8 @@ typedef struct graft_host {
   /// 0.
   void *(*allocate)(void *context, int64_t bytes);
   void (*release)(void *context, void *memory);
-  /// Records a failure; the first one sticks. The code goes on safely and the host reports it.
+  /// Records a failure; the first one sticks. The code returns, or goes on
+  /// safely, and the host reports it.
   /// `code`: 1 the input is at fault, 2 not supported, anything else an internal error.
   void (*fail)(void *context, int32_t code, const char *message);
 } graft_host;

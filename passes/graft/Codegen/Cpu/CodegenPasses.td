@@ -80,9 +80,10 @@ def LowerHostCallsPass : Pass<"graft-lower-host-calls", "::mlir::ModuleOp"> {
   let description = [{
     A `memref.alloc` with a small static size becomes an `alloca` of its function, any other a call of the host's `allocate`, with a `release` at
     the end of the iteration that it belongs to. `dispatch.check` calls the host's `fail` when its condition
-    does not hold.
+    does not hold, and ends the function: sizes that do not fit are not computed with. In a loop or a branch the code goes on, with
+    indices that are safe.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect"];
 }
 

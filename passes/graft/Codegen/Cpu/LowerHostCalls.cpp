@@ -9,6 +9,7 @@
 #include "graft/Codegen/Cpu/StageFunction.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -133,14 +134,49 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
                                       builder.getStringAttr(text));
     }
     Value holds = check->getOperand(0);
-    Value yes = arith::ConstantIntOp::create(builder, loc, 1, 1);
-    Value fails = arith::XOrIOp::create(builder, loc, holds, yes);
-    auto branch = scf::IfOp::create(builder, loc, fails);
-    builder.setInsertionPointToStart(branch.thenBlock());
-    Value address = LLVM::AddressOfOp::create(builder, loc, global);
-    func::CallOp::create(builder, loc, hostFunction("graft_fail"),
-                         ValueRange{func.getArgument(0), address});
+    auto fail = [&] {
+      Value address = LLVM::AddressOfOp::create(builder, loc, global);
+      func::CallOp::create(builder, loc, hostFunction("graft_fail"),
+                           ValueRange{func.getArgument(0), address});
+    };
+    if (check->getParentOp() == func && canReturnNothing(func)) {
+      // What follows may rely on what was checked.
+      Block *rest = check->getBlock()->splitBlock(check);
+      Block *failed = builder.createBlock(&func.getBody(), std::next(rest->getIterator()));
+      fail();
+      func::ReturnOp::create(builder, loc, nothing(builder, func));
+      builder.setInsertionPointToEnd(rest->getPrevNode());
+      cf::CondBranchOp::create(builder, loc, holds, rest, failed);
+    } else {
+      Value yes = arith::ConstantIntOp::create(builder, loc, 1, 1);
+      auto branch =
+          scf::IfOp::create(builder, loc, arith::XOrIOp::create(builder, loc, holds, yes));
+      builder.setInsertionPointToStart(branch.thenBlock());
+      fail();
+    }
     check->erase();
+  }
+
+  static bool canReturnNothing(func::FuncOp func) {
+    return llvm::all_of(func.getResultTypes(), [](Type type) {
+      auto memref = dyn_cast<MemRefType>(type);
+      return memref && memref.getLayout().isIdentity();
+    });
+  }
+
+  /// Results of no elements, at no address.
+  static SmallVector<Value> nothing(OpBuilder &builder, func::FuncOp func) {
+    SmallVector<Value> results;
+    for (Type type : func.getResultTypes()) {
+      auto memref = cast<MemRefType>(type);
+      auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+      Value null = LLVM::ZeroOp::create(builder, func.getLoc(), pointer);
+      SmallVector<Value> sizes(memref.getNumDynamicDims());
+      for (Value &size : sizes)
+        size = arith::ConstantIndexOp::create(builder, func.getLoc(), 0);
+      results.push_back(viewPointer(builder, func.getLoc(), null, memref, sizes));
+    }
+    return results;
   }
 
   /// A private function that calls the host. Its first argument is the host.

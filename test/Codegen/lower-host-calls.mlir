@@ -1,0 +1,37 @@
+// RUN: %graft-opt %s --graft-lower-host-calls | FileCheck %s
+
+// What follows a check of sizes is not reached if it fails, and results have no elements then.
+// CHECK-LABEL: func.func @sizes
+// CHECK-SAME: (%[[HOST:.*]]: !llvm.ptr, %[[OK:.*]]: i1, %[[N:.*]]: index, %[[X:.*]]: memref<?xf32>)
+// CHECK: cf.cond_br %[[OK]], ^[[REST:.*]], ^[[FAILED:bb[0-9]+]]
+// CHECK: ^[[REST]]:
+// CHECK: memref.load %[[X]]
+// CHECK: return
+// CHECK: ^[[FAILED]]:
+// CHECK: call @graft_fail(%[[HOST]], %{{.*}})
+// CHECK: %[[EMPTY:.*]] = memref.view
+// CHECK: return %[[EMPTY]] : memref<?xf32>
+func.func @sizes(%host: !llvm.ptr, %ok: i1, %n: index, %x: memref<?xf32>) -> memref<?xf32> {
+  dispatch.check %ok, "sizes differ"
+  %v = memref.load %x[%n] : memref<?xf32>
+  memref.store %v, %x[%n] : memref<?xf32>
+  return %x : memref<?xf32>
+}
+
+// In a loop the code goes on.
+// CHECK-LABEL: func.func @loop
+// CHECK: scf.for
+// CHECK: scf.if
+// CHECK-NEXT: llvm.mlir.addressof
+// CHECK-NEXT: func.call @graft_fail
+// CHECK: memref.store
+func.func @loop(%host: !llvm.ptr, %ok: i1, %n: index, %x: memref<?xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %v = arith.constant 0.0 : f32
+  scf.for %i = %c0 to %n step %c1 {
+    dispatch.check %ok, "index out of range"
+    memref.store %v, %x[%c0] : memref<?xf32>
+  }
+  return
+}
