@@ -3,7 +3,7 @@
 // RUN: %python %S/Inputs/run_half.py %t.so
 // RUN: write-stage %s %t.native.so so native
 // RUN: %python %S/Inputs/run_half.py %t.native.so
-// RUN: %graft-opt %s --graft-pack-weights --graft-cpu-bufferize --convert-dispatch-to-kernels | FileCheck %s
+// RUN: %graft-opt %s --graft-pack-weights --graft-bufferize=cpu=avx512 --convert-dispatch-to-kernels | FileCheck %s
 
 // Half precision has kernels too: they compute in f32, and round what they store.
 // CHECK-LABEL: func.func private @graft_kernel.matmul_48x600(

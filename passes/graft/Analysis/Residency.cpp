@@ -298,7 +298,8 @@ static FailureOr<SiteResidency> assess(AdaptOp adapt, ArrayRef<StringAttr> names
     return site;
   for (StringAttr name : names) {
     uint64_t bytes = 0;
-    for (const LowRankForm &form : *getLowRankForms(getModulesOfRoute(adapt, name, symbols))) {
+    auto ownForms = getLowRankForms(getModulesOfRoute(adapt, name, symbols));
+    for (const LowRankForm &form : *ownForms) {
       auto down = symbols.lookupNearestSymbolFrom<ParameterOp>(adapt, form.down);
       auto up = symbols.lookupNearestSymbolFrom<ParameterOp>(adapt, form.up);
       bytes += branchBytes(adapt, form, down, up, options);
