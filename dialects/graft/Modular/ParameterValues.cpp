@@ -128,6 +128,11 @@ SmallVector<ModuleOpInterface> graft::modular::getModulesOfRoute(AdaptOp adapt,
   return modules;
 }
 
+SmallVector<ParameterCompositionOpInterface> graft::modular::getSteps(ModuleOpInterface module) {
+  Block &body = cast<FunctionOpInterface>(module.getOperation()).getFunctionBody().front();
+  return llvm::to_vector(body.getOps<ParameterCompositionOpInterface>());
+}
+
 static double norm(ArrayRef<double> a, ArrayRef<double> b) {
   double squares = 0;
   for (auto [x, y] : llvm::zip_equal(a, b))
@@ -159,10 +164,10 @@ FailureOr<AdaptedValue> graft::modular::evaluateAdapt(AdaptOp adapt, ArrayRef<St
   std::vector<double> exact = *frozen;
   RankedTensorType canonical = site.getCanonicalType();
   for (ModuleOpInterface module : getModulesOfRoute(adapt, names, symbols)) {
-    auto function = cast<FunctionOpInterface>(module.getOperation());
-    for (auto step : function.getFunctionBody().front().getOps<ParameterCompositionOpInterface>())
+    for (ParameterCompositionOpInterface step : getSteps(module))
       if (failed(step.evaluate(exact, read)))
         return failure();
+    auto function = cast<FunctionOpInterface>(module.getOperation());
     canonical = cast<RankedTensorType>(function.getResultTypes().front());
   }
 

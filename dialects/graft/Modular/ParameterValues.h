@@ -45,6 +45,9 @@ llvm::SmallVector<ModuleOpInterface> getModulesOfRoute(AdaptOp adapt,
                                                        llvm::ArrayRef<mlir::StringAttr> names,
                                                        mlir::SymbolTableCollection &symbols);
 
+/// The steps by which a module enters a parameter, in order.
+llvm::SmallVector<ParameterCompositionOpInterface> getSteps(ModuleOpInterface module);
+
 } // namespace graft::modular
 
 #endif // GRAFT_MODULAR_PARAMETERVALUES_H

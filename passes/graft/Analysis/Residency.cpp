@@ -62,10 +62,7 @@ static std::optional<SmallVector<LowRankForm>>
 getLowRankForms(ArrayRef<ModuleOpInterface> modules) {
   SmallVector<LowRankForm> forms;
   for (ModuleOpInterface module : modules)
-    for (auto step : cast<FunctionOpInterface>(module.getOperation())
-                         .getFunctionBody()
-                         .front()
-                         .getOps<ParameterCompositionOpInterface>()) {
+    for (ParameterCompositionOpInterface step : getSteps(module)) {
       std::optional<LowRankForm> form = step.getLowRankForm();
       if (!form)
         return std::nullopt;

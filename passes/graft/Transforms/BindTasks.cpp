@@ -207,10 +207,7 @@ FailureOr<TaskBinding> Binder::bind(AdaptOp adapt, StringAttr task) {
   }
   for (StringAttr name : names)
     for (ModuleOpInterface module : getModulesOfRoute(adapt, name, symbols))
-      for (auto step : cast<FunctionOpInterface>(module.getOperation())
-                           .getFunctionBody()
-                           .front()
-                           .getOps<ParameterCompositionOpInterface>()) {
+      for (ParameterCompositionOpInterface step : getSteps(module)) {
         std::optional<LowRankForm> form = step.getLowRankForm();
         if (!form)
           return adapt.emitError() << "expected modules of low rank where they stay beside, found "
