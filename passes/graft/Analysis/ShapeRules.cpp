@@ -116,7 +116,6 @@ static bool reduce(SymbolicShapes &shapes, Operation *op, Results &results) {
   const Dims &data = dimsOf(shapes, op, 0);
   auto keep = op->getAttrOfType<IntegerAttr>("keepdims");
   auto noop = op->getAttrOfType<IntegerAttr>("noop_with_empty_axes");
-  SmallVector<bool> reduced(data.size(), false);
   std::optional<SmallVector<int64_t>> axes = SmallVector<int64_t>{};
   if (isa<onnx::ArgMaxOp, onnx::ArgMinOp>(op)) {
     auto axis = op->getAttrOfType<IntegerAttr>("axis");
@@ -126,16 +125,13 @@ static bool reduce(SymbolicShapes &shapes, Operation *op, Results &results) {
   }
   if (!axes)
     return false;
-  for (int64_t axis : *axes) {
-    auto position = normalize(axis, data.size());
-    if (!position)
-      return false;
-    reduced[*position] = true;
-  }
+  auto reduced = marked(*axes, data.size());
+  if (!reduced)
+    return false;
   if (axes->empty() && !(noop && noop.getInt()))
-    reduced.assign(data.size(), true);
+    reduced->assign(data.size(), true);
   for (auto [i, dim] : llvm::enumerate(data)) {
-    if (!reduced[i])
+    if (!(*reduced)[i])
       results[0].dims.push_back(dim);
     else if (!keep || keep.getInt())
       results[0].dims.push_back(1);

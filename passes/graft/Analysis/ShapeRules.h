@@ -27,6 +27,18 @@ inline std::optional<int64_t> normalize(int64_t axis, int64_t rank) {
   return axis >= 0 && axis < rank ? std::optional(axis) : std::nullopt;
 }
 
+/// Which of `rank` dimensions are among `axes`, or nothing if one is out of range.
+inline std::optional<llvm::SmallVector<bool>> marked(llvm::ArrayRef<int64_t> axes, int64_t rank) {
+  llvm::SmallVector<bool> result(rank, false);
+  for (int64_t axis : axes) {
+    std::optional<int64_t> position = normalize(axis, rank);
+    if (!position)
+      return std::nullopt;
+    result[*position] = true;
+  }
+  return result;
+}
+
 inline const Dims &dimsOf(SymbolicShapes &shapes, mlir::Operation *op, unsigned operand) {
   return shapes.get(op->getOperand(operand)).dims;
 }

@@ -83,12 +83,10 @@ static bool squeeze(SymbolicShapes &shapes, Operation *op, Results &results) {
     auto axes = shapes.constantElements(op->getOperand(1));
     if (!axes)
       return false;
-    for (int64_t axis : *axes) {
-      auto position = normalize(axis, data.size());
-      if (!position)
-        return false;
-      gone[*position] = true;
-    }
+    auto named = marked(*axes, data.size());
+    if (!named)
+      return false;
+    gone = std::move(*named);
   } else {
     for (auto [i, dim] : llvm::enumerate(data))
       gone[i] = dim.isConstant(1);
