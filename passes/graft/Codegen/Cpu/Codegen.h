@@ -70,10 +70,6 @@ enum class EmitFormat { LLVM, Assembly, Object };
 mlir::LogicalResult emitCode(mlir::ModuleOp module, const CodegenOptions &options,
                              EmitFormat format, std::string &output);
 
-/// emitCode for several modules, which share a context, on as many threads as there are cores.
-mlir::LogicalResult emitCode(llvm::ArrayRef<mlir::ModuleOp> modules, const CodegenOptions &options,
-                             EmitFormat format, std::vector<std::string> &outputs);
-
 } // namespace graft
 
 #endif // GRAFT_CODEGEN_CPU_CODEGEN_H

@@ -16,33 +16,12 @@
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 
 using namespace mlir;
 using namespace graft;
-
-namespace {
-/// A module of LLVM IR with the context that it lives in.
-struct TranslatedModule {
-  std::unique_ptr<llvm::LLVMContext> context;
-  std::unique_ptr<llvm::Module> module;
-};
-} // namespace
-
-static FailureOr<TranslatedModule> translate(ModuleOp module) {
-  DialectRegistry registry;
-  registerAllToLLVMIRTranslations(registry);
-  module.getContext()->appendDialectRegistry(registry);
-  TranslatedModule result;
-  result.context = std::make_unique<llvm::LLVMContext>();
-  result.module = translateModuleToLLVMIR(module, *result.context);
-  if (!result.module)
-    return module.emitError("translation to LLVM IR failed");
-  return result;
-}
 
 /// The attributes that the back end goes by. Only the functions of the ABI are visible outside.
 static void prepare(llvm::Module &module, llvm::TargetMachine &machine,
@@ -117,38 +96,15 @@ bool graft::emitModule(llvm::Module &module, const CodegenOptions &options, Emit
 
 LogicalResult graft::emitCode(ModuleOp module, const CodegenOptions &options, EmitFormat format,
                               std::string &output) {
-  std::vector<std::string> outputs;
-  if (failed(emitCode(ArrayRef<ModuleOp>(module), options, format, outputs)))
-    return failure();
-  output += outputs.front();
-  return success();
-}
-
-LogicalResult graft::emitCode(ArrayRef<ModuleOp> modules, const CodegenOptions &options,
-                              EmitFormat format, std::vector<std::string> &outputs) {
-  // Translation reads the shared MLIR context, one module at a time; what follows, and takes most
-  // of the time, has a context of LLVM's per module.
-  outputs.assign(modules.size(), "");
-  std::vector<std::string> errors(modules.size());
-  llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
-  for (auto [index, module] : llvm::enumerate(modules)) {
-    FailureOr<TranslatedModule> translated = translate(module);
-    if (failed(translated)) {
-      pool.wait();
-      return failure();
-    }
-    pool.async([&options, &outputs, &errors, format, i = index,
-                held = std::make_shared<TranslatedModule>(std::move(*translated))] {
-      emitModule(*held->module, options, format, outputs[i], errors[i]);
-      held->module.reset();
-    });
-  }
-  pool.wait();
-  for (auto [index, error] : llvm::enumerate(errors)) {
-    if (!error.empty()) {
-      ModuleOp module = modules[index];
-      return module.emitError(error);
-    }
-  }
+  DialectRegistry registry;
+  registerAllToLLVMIRTranslations(registry);
+  module.getContext()->appendDialectRegistry(registry);
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> translated = translateModuleToLLVMIR(module, context);
+  if (!translated)
+    return module.emitError("translation to LLVM IR failed");
+  std::string error;
+  if (!emitModule(*translated, options, format, output, error))
+    return module.emitError(error);
   return success();
 }
