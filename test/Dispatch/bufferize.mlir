@@ -39,3 +39,32 @@ func.func @shared_init(%x: tensor<4x8xf32> {bufferization.writable = false}) -> 
   %2 = dispatch.softmax ins(%1 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) -> tensor<4x8xf32>
   return %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>
 }
+
+// All three tensors of a plan are filled in place; a segment's product reads and writes no copy.
+// CHECK-LABEL: func @mixture
+// CHECK-SAME: (%[[KEYS:.*]]: memref<?x2xi64>, %[[X:.*]]: memref<?x8xf32>, %[[W0:.*]]: memref<8x4xf32>, %[[W1:.*]]: memref<8x4xf32>
+func.func @mixture(%keys: tensor<?x2xi64> {bufferization.writable = false}, %x: tensor<?x8xf32> {bufferization.writable = false},
+                   %w0: tensor<8x4xf32> {bufferization.writable = false}, %w1: tensor<8x4xf32> {bufferization.writable = false},
+                   %rows: index, %all: index) -> tensor<?x4xf32> {
+  // CHECK-NOT: copy
+  // CHECK-DAG: %[[O:.*]] = memref.alloc({{.*}}) {{.*}} : memref<?xi32>
+  // CHECK-DAG: %[[F:.*]] = memref.alloc() {{.*}} : memref<3xi32>
+  // CHECK-DAG: %[[P:.*]] = memref.alloc({{.*}}) {{.*}} : memref<?x2xi32>
+  // CHECK: dispatch.plan ins(%[[KEYS]] : memref<?x2xi64>) outs(%[[O]], %[[F]], %[[P]] : memref<?xi32>, memref<3xi32>, memref<?x2xi32>)
+  %o = tensor.empty(%all) : tensor<?xi32>
+  %f = tensor.empty() : tensor<3xi32>
+  %p = tensor.empty(%rows) : tensor<?x2xi32>
+  %order, %offsets, %position = dispatch.plan ins(%keys : tensor<?x2xi64>) outs(%o, %f, %p : tensor<?xi32>, tensor<3xi32>, tensor<?x2xi32>)
+      -> tensor<?xi32>, tensor<3xi32>, tensor<?x2xi32>
+  // CHECK: dispatch.segmented_matmul ins(%[[X]] : memref<?x8xf32>) order(%[[O]] : memref<?xi32>) slots 2 offsets(%[[F]] : memref<3xi32>) weights(%[[W0]], %[[W1]] :
+  // CHECK-SAME: outs(%[[H:.*]] : memref<?x4xf32>)
+  %h = tensor.empty(%all) : tensor<?x4xf32>
+  %0 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) order(%order : tensor<?xi32>) slots 2 offsets(%offsets : tensor<3xi32>)
+      weights(%w0, %w1 : tensor<8x4xf32>, tensor<8x4xf32>) outs(%h : tensor<?x4xf32>) -> tensor<?x4xf32>
+  // CHECK: dispatch.combine ins(%[[H]] : memref<?x4xf32>) position(%[[P]] : memref<?x2xi32>) outs(%[[Y:.*]] : memref<?x4xf32>)
+  // CHECK-NOT: copy
+  // CHECK: return %[[Y]]
+  %y = tensor.empty(%rows) : tensor<?x4xf32>
+  %1 = dispatch.combine ins(%0 : tensor<?x4xf32>) position(%position : tensor<?x2xi32>) outs(%y : tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %1 : tensor<?x4xf32>
+}

@@ -149,6 +149,330 @@ func.func @batch_matmul_c3(%a: tensor<2x4x8xf32>, %b: tensor<2x8x16xf32>, %o: te
 
 // -----
 
+// (plan-C1)
+func.func @plan_c1_rank(%k: tensor<8xi64>, %o: tensor<8xi32>, %f: tensor<3xi32>, %p: tensor<4x2xi32>) {
+  // expected-error @+1 {{keys rank: expected 2, got 1}}
+  %0:3 = dispatch.plan ins(%k : tensor<8xi64>) outs(%o, %f, %p : tensor<8xi32>, tensor<3xi32>, tensor<4x2xi32>) -> tensor<8xi32>, tensor<3xi32>, tensor<4x2xi32>
+  return
+}
+
+// -----
+
+// (plan-C1)
+func.func @plan_c1_dims(%k: tensor<4x2xi64>, %o: tensor<8xi32>, %f: tensor<3xi32>, %p: tensor<4x3xi32>) {
+  // expected-error @+1 {{position dimension 1: expected 2, got 3}}
+  %0:3 = dispatch.plan ins(%k : tensor<4x2xi64>) outs(%o, %f, %p : tensor<8xi32>, tensor<3xi32>, tensor<4x3xi32>) -> tensor<8xi32>, tensor<3xi32>, tensor<4x3xi32>
+  return
+}
+
+// -----
+
+// (plan-C2)
+func.func @plan_c2(%k: tensor<4x2xi64>, %o: tensor<4xi32>, %f: tensor<3xi32>, %p: tensor<4x2xi32>) {
+  // expected-error @+1 {{order dimension 0: expected 8, got 4}}
+  %0:3 = dispatch.plan ins(%k : tensor<4x2xi64>) outs(%o, %f, %p : tensor<4xi32>, tensor<3xi32>, tensor<4x2xi32>) -> tensor<4xi32>, tensor<3xi32>, tensor<4x2xi32>
+  return
+}
+
+// -----
+
+// (plan-C3)
+func.func @plan_c3_dynamic(%k: tensor<4x2xi64>, %o: tensor<8xi32>, %f: tensor<?xi32>, %p: tensor<4x2xi32>) {
+  // expected-error @+1 {{offsets: expected a static size of at least 2, got 'tensor<?xi32>'}}
+  %0:3 = dispatch.plan ins(%k : tensor<4x2xi64>) outs(%o, %f, %p : tensor<8xi32>, tensor<?xi32>, tensor<4x2xi32>) -> tensor<8xi32>, tensor<?xi32>, tensor<4x2xi32>
+  return
+}
+
+// -----
+
+// (plan-C3)
+func.func @plan_c3_none(%k: tensor<4x2xi64>, %o: tensor<8xi32>, %f: tensor<1xi32>, %p: tensor<4x2xi32>) {
+  // expected-error @+1 {{offsets: expected a static size of at least 2, got 'tensor<1xi32>'}}
+  %0:3 = dispatch.plan ins(%k : tensor<4x2xi64>) outs(%o, %f, %p : tensor<8xi32>, tensor<1xi32>, tensor<4x2xi32>) -> tensor<8xi32>, tensor<1xi32>, tensor<4x2xi32>
+  return
+}
+
+// -----
+
+// (gather-C1)
+func.func @gather_c1_columns(%x: tensor<4x9xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{input dimension 1: expected 8, got 9}}
+  %0 = dispatch.gather ins(%x : tensor<4x9xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) outs(%y : tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+// (gather-C1)
+func.func @gather_c1_element(%x: tensor<4x8xf16>, %o: tensor<8xi32>, %f: tensor<3xi32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{input: expected element type 'f32', got 'f16'}}
+  %0 = dispatch.gather ins(%x : tensor<4x8xf16>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) outs(%y : tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+// (gather-C2)
+func.func @gather_c2_rows(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{out dimension 0: expected 12, got 8}}
+  %0 = dispatch.gather ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 3 offsets(%f : tensor<3xi32>) outs(%y : tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+// (gather-C2)
+func.func @gather_c2_order(%x: tensor<4x8xf32>, %o: tensor<7xi32>, %f: tensor<3xi32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{order dimension 0: expected 8, got 7}}
+  %0 = dispatch.gather ins(%x : tensor<4x8xf32>) order(%o : tensor<7xi32>) slots 2 offsets(%f : tensor<3xi32>) outs(%y : tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+// (gather-C3)
+func.func @gather_c3(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3x1xi32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{offsets rank: expected 1, got 2}}
+  %0 = dispatch.gather ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3x1xi32>) outs(%y : tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+// (gather-C4)
+func.func @gather_c4(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{slots: expected at least 1, got 0}}
+  %0 = dispatch.gather ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 0 offsets(%f : tensor<3xi32>) outs(%y : tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C1)
+func.func @segmented_matmul_c1_rank(%x: tensor<4x1x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{input rank: expected 2, got 3}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x1x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C1)
+func.func @segmented_matmul_c1_element(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf16>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{weight 1: expected element type 'f32', got 'f16'}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf16>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C2)
+func.func @segmented_matmul_c2(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<4xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{offsets: expected a static size of 3, got 'tensor<4xi32>'}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<4xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C3)
+func.func @segmented_matmul_c3_rows(%x: tensor<4x8xf32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{out dimension 0: expected 4, got 8}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C3)
+func.func @segmented_matmul_c3_order(%x: tensor<4x8xf32>, %o: tensor<9xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{order dimension 0: expected 8, got 9}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<9xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C4)
+func.func @segmented_matmul_c4_none(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{slots: expected at least 1, got 0}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 0 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C4)
+func.func @segmented_matmul_c4_order(%x: tensor<4x8xf32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{slots: expected 1 without order, got 2}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) {slots = 2 : i64} -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C5)
+func.func @segmented_matmul_c5_k(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<9x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{weight 1 K: expected 8, got 9}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<9x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C5)
+func.func @segmented_matmul_c5_n(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x8xf32>, %w1: tensor<16x8xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{weight 0 N: expected 16, got 8}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x8xf32>, tensor<16x8xf32>) outs(%y : tensor<8x16xf32>) {transposed} -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C6)
+func.func @segmented_matmul_c6_mixed(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<1x8x16xf32>, %w1: tensor<8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{weight 1: expected a packed one, as weight 0}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<1x8x16xf32>, tensor<8x16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C6)
+func.func @segmented_matmul_c6_transposed(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<1x8x16xf32>, %w1: tensor<1x8x16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{weight 0: packed weights are never transposed}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<1x8x16xf32>, tensor<1x8x16xf32>) outs(%y : tensor<8x16xf32>) {transposed} -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C7)
+func.func @segmented_matmul_c7(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %e0: tensor<4xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{extra 0: expected a scalar, out's last dimension or out's shape, got 'tensor<4xf32>'}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) extras(%e0 : tensor<4xf32>) outs(%y : tensor<8x16xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    dispatch.yield %a : f32
+  } -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C8)
+func.func @segmented_matmul_c8_groups(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %s0: tensor<16xf32>, %s1: tensor<16xf32>, %s2: tensor<16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{segment extras: expected groups of 2, got 3 in all}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) segment_extras(%s0, %s1, %s2 : tensor<16xf32>, tensor<16xf32>, tensor<16xf32>) outs(%y : tensor<8x16xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    dispatch.yield %a : f32
+  } -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C8)
+func.func @segmented_matmul_c8_size(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %s0: tensor<16xf32>, %s1: tensor<8xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{segment extra 1 dimension 0: expected 16, got 8}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) segment_extras(%s0, %s1 : tensor<16xf32>, tensor<8xf32>) outs(%y : tensor<8x16xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    dispatch.yield %a : f32
+  } -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C8)
+func.func @segmented_matmul_c8_element(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %s0: tensor<16xf32>, %s1: tensor<16xf16>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{segment extra 1: expected element type 'f32', got 'f16'}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) segment_extras(%s0, %s1 : tensor<16xf32>, tensor<16xf16>) outs(%y : tensor<8x16xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    dispatch.yield %a : f32
+  } -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C9)
+func.func @segmented_matmul_c9_arguments(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %e0: tensor<16xf32>, %s0: tensor<16xf32>, %s1: tensor<16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{epilogue arguments: expected 3, got 2}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) extras(%e0 : tensor<16xf32>) segment_extras(%s0, %s1 : tensor<16xf32>, tensor<16xf32>) outs(%y : tensor<8x16xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    dispatch.yield %a : f32
+  } -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C9)
+func.func @segmented_matmul_c9_types(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %s0: tensor<16xf16>, %s1: tensor<16xf16>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{epilogue argument 1: expected 'f16', got 'f32'}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) segment_extras(%s0, %s1 : tensor<16xf16>, tensor<16xf16>) outs(%y : tensor<8x16xf32>) epilogue {
+  ^bb0(%a: f32, %b: f32):
+    dispatch.yield %a : f32
+  } -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C10)
+func.func @segmented_matmul_c10(%x: tensor<4x8xf32>, %o: tensor<8xi32>, %f: tensor<3xi32>, %w0: tensor<8x16xf32>, %w1: tensor<8x16xf32>, %s0: tensor<16xf32>, %s1: tensor<16xf32>, %y: tensor<8x16xf32>) {
+  // expected-error @+1 {{extras need an epilogue}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<8xi32>) slots 2 offsets(%f : tensor<3xi32>) weights(%w0, %w1 : tensor<8x16xf32>, tensor<8x16xf32>) segment_extras(%s0, %s1 : tensor<16xf32>, tensor<16xf32>) outs(%y : tensor<8x16xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+// (combine-C1)
+func.func @combine_c1_columns(%x: tensor<8x8xf32>, %p: tensor<4x2xi32>, %w: tensor<4x2xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{parts dimension 1: expected 16, got 8}}
+  %0 = dispatch.combine ins(%x : tensor<8x8xf32>) position(%p : tensor<4x2xi32>) weights(%w : tensor<4x2xf32>) outs(%y : tensor<4x16xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (combine-C1)
+func.func @combine_c1_element(%x: tensor<8x16xf16>, %p: tensor<4x2xi32>, %w: tensor<4x2xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{parts: expected element type 'f32', got 'f16'}}
+  %0 = dispatch.combine ins(%x : tensor<8x16xf16>) position(%p : tensor<4x2xi32>) weights(%w : tensor<4x2xf32>) outs(%y : tensor<4x16xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (combine-C2)
+func.func @combine_c2(%x: tensor<8x16xf32>, %p: tensor<5x2xi32>, %w: tensor<5x2xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{position dimension 0: expected 4, got 5}}
+  %0 = dispatch.combine ins(%x : tensor<8x16xf32>) position(%p : tensor<5x2xi32>) weights(%w : tensor<5x2xf32>) outs(%y : tensor<4x16xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (combine-C3)
+func.func @combine_c3_shape(%x: tensor<8x16xf32>, %p: tensor<4x2xi32>, %w: tensor<4x3xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{weights dimension 1: expected 2, got 3}}
+  %0 = dispatch.combine ins(%x : tensor<8x16xf32>) position(%p : tensor<4x2xi32>) weights(%w : tensor<4x3xf32>) outs(%y : tensor<4x16xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (combine-C3)
+func.func @combine_c3_element(%x: tensor<8x16xf32>, %p: tensor<4x2xi32>, %w: tensor<4x2xf64>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{weights: expected element type 'f32' or 'f32', got 'f64'}}
+  %0 = dispatch.combine ins(%x : tensor<8x16xf32>) position(%p : tensor<4x2xi32>) weights(%w : tensor<4x2xf64>) outs(%y : tensor<4x16xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
 // attention C1
 func.func @attention_c1(%q: tensor<2x4x8xf32>, %k: tensor<1x2x4x8xf32>, %o: tensor<1x2x4x8xf32>) {
   // expected-error @+1 {{q rank: expected 4, got 3}}

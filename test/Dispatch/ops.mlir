@@ -31,6 +31,48 @@ func.func @matmul_buffers(%x: memref<?x?x10xf32>, %w: memref<10x40xf32>, %y: mem
   return
 }
 
+// CHECK-LABEL: func @mixture
+func.func @mixture(%x: tensor<?x512xf32>, %keys: tensor<?x2xi64>, %w0: tensor<64x512x32xf32>, %w1: tensor<64x512x32xf32>, %b0: tensor<2048xf32>,
+                   %b1: tensor<2048xf32>, %s: f32, %w: tensor<?x2xf32>, %o: tensor<?xi32>, %f: tensor<3xi32>, %p: tensor<?x2xi32>,
+                   %g: tensor<?x512xf32>, %h: tensor<?x2048xf32>, %y: tensor<?x2048xf32>) -> (tensor<?x2048xf32>, tensor<?x2048xf32>) {
+  // CHECK: %[[P:.*]]:3 = dispatch.plan ins(%{{[^ ]+}} : tensor<?x2xi64>) outs(%{{[^ ]+}}, %{{[^ ]+}}, %{{[^ ]+}} : tensor<?xi32>, tensor<3xi32>, tensor<?x2xi32>) -> tensor<?xi32>, tensor<3xi32>, tensor<?x2xi32>
+  %order, %offsets, %position = dispatch.plan ins(%keys : tensor<?x2xi64>) outs(%o, %f, %p : tensor<?xi32>, tensor<3xi32>, tensor<?x2xi32>)
+      -> tensor<?xi32>, tensor<3xi32>, tensor<?x2xi32>
+  // CHECK: dispatch.gather ins(%{{[^ ]+}} : tensor<?x512xf32>) order(%[[P]]#0 : tensor<?xi32>) slots 2 offsets(%[[P]]#1 : tensor<3xi32>) outs(%{{[^ ]+}} : tensor<?x512xf32>) -> tensor<?x512xf32>
+  %rows = dispatch.gather ins(%x : tensor<?x512xf32>) order(%order : tensor<?xi32>) slots 2 offsets(%offsets : tensor<3xi32>)
+      outs(%g : tensor<?x512xf32>) -> tensor<?x512xf32>
+  // CHECK: dispatch.segmented_matmul ins(%{{[^ ]+}} : tensor<?x512xf32>) order(%[[P]]#0 : tensor<?xi32>) slots 2 offsets(%[[P]]#1 : tensor<3xi32>)
+  // CHECK-SAME: weights(%{{[^ ]+}}, %{{[^ ]+}} : tensor<64x512x32xf32>, tensor<64x512x32xf32>) extras(%{{[^ ]+}}, %{{[^ ]+}} : f32, tensor<?x2048xf32>)
+  // CHECK-SAME: segment_extras(%{{[^ ]+}}, %{{[^ ]+}} : tensor<2048xf32>, tensor<2048xf32>) outs(%{{[^ ]+}} : tensor<?x2048xf32>) epilogue {
+  // CHECK-NEXT: ^bb0(%[[SUM:.*]]: f32, %{{[^ ]+}}: f32, %{{[^ ]+}}: f32, %[[BIAS:.*]]: f32):
+  // CHECK-NEXT: arith.addf %[[SUM]], %[[BIAS]]
+  // CHECK: } -> tensor<?x2048xf32>
+  %0 = dispatch.segmented_matmul ins(%x : tensor<?x512xf32>) order(%order : tensor<?xi32>) slots 2 offsets(%offsets : tensor<3xi32>)
+      weights(%w0, %w1 : tensor<64x512x32xf32>, tensor<64x512x32xf32>) extras(%s, %h : f32, tensor<?x2048xf32>)
+      segment_extras(%b0, %b1 : tensor<2048xf32>, tensor<2048xf32>) outs(%h : tensor<?x2048xf32>) epilogue {
+  ^bb0(%sum: f32, %c: f32, %e: f32, %bias: f32):
+    %1 = arith.addf %sum, %bias : f32
+    %2 = arith.mulf %1, %c : f32
+    %3 = arith.mulf %2, %e : f32
+    dispatch.yield %3 : f32
+  } -> tensor<?x2048xf32>
+  // CHECK: dispatch.combine ins(%{{[^ ]+}} : tensor<?x2048xf32>) position(%[[P]]#2 : tensor<?x2xi32>) weights(%{{[^ ]+}} : tensor<?x2xf32>) outs(%{{[^ ]+}} : tensor<?x2048xf32>) -> tensor<?x2048xf32>
+  %4 = dispatch.combine ins(%0 : tensor<?x2048xf32>) position(%position : tensor<?x2xi32>) weights(%w : tensor<?x2xf32>) outs(%y : tensor<?x2048xf32>)
+      -> tensor<?x2048xf32>
+  // CHECK: dispatch.combine ins(%{{[^ ]+}} : tensor<?x2048xf32>) position(%[[P]]#2 : tensor<?x2xi32>) outs(
+  %5 = dispatch.combine ins(%0 : tensor<?x2048xf32>) position(%position : tensor<?x2xi32>) outs(%y : tensor<?x2048xf32>) -> tensor<?x2048xf32>
+  return %4, %5 : tensor<?x2048xf32>, tensor<?x2048xf32>
+}
+
+// CHECK-LABEL: func @segmented_buffers
+func.func @segmented_buffers(%x: memref<?x10xf32>, %offsets: memref<2xi32>, %w: memref<40x10xf32>, %y: memref<?x40xf32>) {
+  // CHECK: dispatch.segmented_matmul ins(%{{[^ ]+}} : memref<?x10xf32>) offsets(%{{[^ ]+}} : memref<2xi32>) weights(%{{[^ ]+}} : memref<40x10xf32>) outs(%{{[^ ]+}} : memref<?x40xf32>) {transposed}
+  // CHECK-NOT: epilogue
+  dispatch.segmented_matmul ins(%x : memref<?x10xf32>) offsets(%offsets : memref<2xi32>) weights(%w : memref<40x10xf32>) outs(%y : memref<?x40xf32>)
+      {transposed}
+  return
+}
+
 // CHECK-LABEL: func @batch_matmul
 func.func @batch_matmul(%a: tensor<?x12x?x32xf32>, %b: tensor<1x12x?x32xf32>, %init: tensor<?x12x?x?xf32>) -> tensor<?x12x?x?xf32> {
   // CHECK: dispatch.batch_matmul ins(%{{[^ ]+}}, %{{[^ ]+}} : tensor<?x12x?x32xf32>, tensor<1x12x?x32xf32>) outs(%{{[^ ]+}} : tensor<?x12x?x?xf32>) {transpose_b}

@@ -57,6 +57,10 @@ struct DestinationInterface
 
 void graft::dispatch::attachBufferization(MLIRContext *context) {
   MatmulOp::attachInterface<DestinationInterface<MatmulOp>>(*context);
+  PlanOp::attachInterface<DestinationInterface<PlanOp>>(*context);
+  GatherOp::attachInterface<DestinationInterface<GatherOp>>(*context);
+  SegmentedMatmulOp::attachInterface<DestinationInterface<SegmentedMatmulOp>>(*context);
+  CombineOp::attachInterface<DestinationInterface<CombineOp>>(*context);
   BatchMatmulOp::attachInterface<DestinationInterface<BatchMatmulOp>>(*context);
   AttentionOp::attachInterface<DestinationInterface<AttentionOp>>(*context);
   SoftmaxOp::attachInterface<DestinationInterface<SoftmaxOp>>(*context);

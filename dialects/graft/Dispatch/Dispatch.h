@@ -19,6 +19,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "graft/Dispatch/DispatchDialect.h.inc"
+#include "graft/Dispatch/DispatchInterfaces.h.inc"
 
 namespace graft::dispatch::detail {
 /// Reads of the inputs and a write of the init for what is a memref; nothing for tensors.

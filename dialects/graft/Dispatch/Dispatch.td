@@ -7,6 +7,7 @@
 
 include "graft/Dispatch/DispatchDialect.td"
 include "graft/Dispatch/DispatchMatmul.td"
+include "graft/Dispatch/DispatchSegmented.td"
 include "graft/Dispatch/DispatchAttention.td"
 include "graft/Dispatch/DispatchNorm.td"
 include "graft/Dispatch/DispatchCheck.td"

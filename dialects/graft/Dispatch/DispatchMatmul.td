@@ -10,7 +10,7 @@
 
 include "graft/Dispatch/DispatchDialect.td"
 
-def Dispatch_MatmulOp : Dispatch_DestinationOp<"matmul", [AttrSizedOperandSegments, IsolatedFromAbove]> {
+def Dispatch_MatmulOp : Dispatch_DestinationOp<"matmul", [AttrSizedOperandSegments, IsolatedFromAbove, Dispatch_ProductOpInterface]> {
   let summary = "Sum of products of activations and weights, with an epilogue";
   let description = [{
     `out[…, n] = epilogue(Σ_i Σ_k x_i[…, k] · w_i[k, n], extras…)`
@@ -55,12 +55,10 @@ def Dispatch_MatmulOp : Dispatch_DestinationOp<"matmul", [AttrSizedOperandSegmen
   }];
   let hasRegionVerifier = 1;
   let extraClassDeclaration = destinationDeclaration # [{
-    /// True if the weight of pair `i` is (N, K).
     bool isTransposed(unsigned i) { return i < getTransposed().size() && getTransposed()[i]; }
-    /// True if the weight of pair `i` is in panels.
-    bool isPacked(unsigned i) { return ::llvm::cast<::mlir::ShapedType>(getWeights()[i].getType()).getRank() == 3; }
-    /// K of pair `i`, or ShapedType::kDynamic.
-    int64_t getReductionSize(unsigned i);
+    void dropTransposed(unsigned i);
+    bool isPacked(unsigned i) { return ProductOpInterface(*this).isPacked(i); }
+    int64_t getReductionSize(unsigned i) { return ProductOpInterface(*this).getReductionSize(i); }
   }];
   let builders = [
     OpBuilder<(ins "::mlir::ValueRange":$inputs, "::mlir::ValueRange":$weights, "::mlir::ValueRange":$extras, "::mlir::Value":$init,
@@ -70,7 +68,7 @@ def Dispatch_MatmulOp : Dispatch_DestinationOp<"matmul", [AttrSizedOperandSegmen
   let skipDefaultBuilders = 1;
 }
 
-def Dispatch_YieldOp : Dispatch_Op<"yield", [Pure, Terminator, HasParent<"MatmulOp">]> {
+def Dispatch_YieldOp : Dispatch_Op<"yield", [Pure, Terminator, ParentOneOf<["MatmulOp", "SegmentedMatmulOp"]>]> {
   let summary = "What an epilogue stores";
   let arguments = (ins AnyType:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";

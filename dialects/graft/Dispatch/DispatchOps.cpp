@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Dispatch/Dispatch.h"
+#include "graft/Dispatch/Verify.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -15,6 +15,7 @@
 
 using namespace mlir;
 using namespace graft::dispatch;
+using namespace graft::dispatch::detail;
 
 #define GET_OP_CLASSES
 #include "graft/Dispatch/DispatchOps.cpp.inc"
@@ -46,20 +47,34 @@ LogicalResult graft::dispatch::detail::reifyFromInit(Operation *op, OpBuilder &b
   return success();
 }
 
-static ShapedType shaped(Value value) { return cast<ShapedType>(value.getType()); }
-
-/// Equal, or not known to differ.
-static bool agree(int64_t a, int64_t b) {
-  return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
-}
-
-static LogicalResult differ(Operation *op, const Twine &what, int64_t expected, int64_t actual) {
+LogicalResult graft::dispatch::detail::differ(Operation *op, const Twine &what, int64_t expected,
+                                              int64_t actual) {
   InFlightDiagnostic diagnostic = op->emitOpError() << what << ": expected " << expected;
   return diagnostic << ", got " << actual;
 }
 
-/// The result types of a destination op that fills `init`.
-static void addInitResult(OperationState &state, Value init) {
+LogicalResult graft::dispatch::detail::verifyElement(Operation *op, const Twine &what,
+                                                     ShapedType type, Type element) {
+  if (type.getElementType() == element)
+    return success();
+  InFlightDiagnostic diagnostic = op->emitOpError() << what << ": expected element type ";
+  return diagnostic << element << ", got " << type.getElementType();
+}
+
+LogicalResult graft::dispatch::detail::verifySameShape(Operation *op, StringRef what,
+                                                       ShapedType type, ShapedType expected) {
+  if (failed(verifyElement(op, what, type, expected.getElementType())))
+    return failure();
+  if (type.getRank() != expected.getRank())
+    return differ(op, what + Twine(" rank"), expected.getRank(), type.getRank());
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (!agree(type.getDimSize(i), expected.getDimSize(i)))
+      return differ(op, what + Twine(" dimension ") + Twine(i), expected.getDimSize(i),
+                    type.getDimSize(i));
+  return success();
+}
+
+void graft::dispatch::detail::addInitResult(OperationState &state, Value init) {
   if (isa<RankedTensorType>(init.getType()))
     state.addTypes(init.getType());
 }
@@ -75,183 +90,6 @@ static LogicalResult verifyBroadcast(Operation *op, StringRef what, ArrayRef<int
     if (size != 1 && !agree(size, target))
       return differ(op, what + " dimension " + Twine(index), target, size);
   }
-  return success();
-}
-
-static LogicalResult verifySameShape(Operation *op, StringRef what, ShapedType type,
-                                     ShapedType expected) {
-  if (type.getElementType() != expected.getElementType())
-    return op->emitOpError() << what << ": expected element type " << expected.getElementType()
-                             << ", got " << type.getElementType();
-  if (type.getRank() != expected.getRank())
-    return differ(op, what + Twine(" rank"), expected.getRank(), type.getRank());
-  for (int64_t i = 0; i < type.getRank(); ++i)
-    if (!agree(type.getDimSize(i), expected.getDimSize(i)))
-      return differ(op, what + Twine(" dimension ") + Twine(i), expected.getDimSize(i),
-                    type.getDimSize(i));
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// matmul
-//===----------------------------------------------------------------------===//
-
-void MatmulOp::build(OpBuilder &builder, OperationState &state, ValueRange inputs,
-                     ValueRange weights, ValueRange extras, Value init, ArrayRef<bool> transposed,
-                     function_ref<Value(OpBuilder &, Location, ValueRange)> epilogue) {
-  state.addOperands(inputs);
-  state.addOperands(weights);
-  state.addOperands(extras);
-  state.addOperands(init);
-  auto &properties = state.getOrAddProperties<Properties>();
-  properties.operandSegmentSizes = {static_cast<int32_t>(inputs.size()),
-                                    static_cast<int32_t>(weights.size()),
-                                    static_cast<int32_t>(extras.size()), 1};
-  if (llvm::is_contained(transposed, true))
-    properties.transposed = builder.getDenseBoolArrayAttr(transposed);
-  addInitResult(state, init);
-  Region *region = state.addRegion();
-  if (!epilogue)
-    return;
-  SmallVector<Type> types{shaped(init).getElementType()};
-  for (Value extra : extras)
-    types.push_back(getElementTypeOrSelf(extra.getType()));
-  OpBuilder::InsertionGuard guard(builder);
-  Block *block =
-      builder.createBlock(region, {}, types, SmallVector<Location>(types.size(), state.location));
-  Value value = epilogue(builder, state.location, block->getArguments());
-  YieldOp::create(builder, state.location, value);
-}
-
-int64_t MatmulOp::getReductionSize(unsigned i) {
-  ShapedType type = shaped(getWeights()[i]);
-  return type.getDimSize(isPacked(i) || isTransposed(i) ? 1 : 0);
-}
-
-LogicalResult MatmulOp::verify() {
-  ShapedType out = getInitType();
-  int64_t rank = out.getRank();
-  if (rank < 1)
-    return emitOpError() << "out: expected a rank of at least 1, got 0";
-  if (getInputs().empty() || getInputs().size() != getWeights().size())
-    return emitOpError() << "expected as many weights as inputs, at least one, got "
-                         << getInputs().size() << " inputs and " << getWeights().size()
-                         << " weights";
-  if (!getTransposed().empty() && getTransposed().size() != getInputs().size())
-    return differ(*this, "transposed: entries", getInputs().size(), getTransposed().size());
-  int64_t n = out.getShape().back();
-  for (unsigned i = 0; i < getInputs().size(); ++i) {
-    ShapedType x = shaped(getInputs()[i]), w = shaped(getWeights()[i]);
-    for (ShapedType type : {x, w})
-      if (type.getElementType() != out.getElementType())
-        return emitOpError() << "pair " << i << ": expected element type " << out.getElementType()
-                             << ", got " << type.getElementType();
-    if (x.getRank() != rank)
-      return differ(*this, "input " + Twine(i) + " rank", rank, x.getRank());
-    for (int64_t d = 0; d + 1 < rank; ++d)
-      if (!agree(x.getDimSize(d), out.getDimSize(d)))
-        return differ(*this, "input " + Twine(i) + " dimension " + Twine(d), out.getDimSize(d),
-                      x.getDimSize(d));
-    if (w.getRank() != 2 && w.getRank() != 3)
-      return emitOpError() << "weight " << i << " rank: expected 2, or 3 if packed, got "
-                           << w.getRank();
-    if (!agree(x.getShape().back(), getReductionSize(i)))
-      return differ(*this, "weight " + Twine(i) + " K", x.getShape().back(), getReductionSize(i));
-    if (!isPacked(i)) {
-      int64_t columns = w.getDimSize(isTransposed(i) ? 0 : 1);
-      if (!agree(columns, n))
-        return differ(*this, "weight " + Twine(i) + " N", n, columns);
-      continue;
-    }
-    if (isTransposed(i))
-      return emitOpError() << "weight " << i << ": packed weights are never transposed";
-    if (w.isDynamicDim(0) || w.isDynamicDim(2) || w.getDimSize(2) < 1 || ShapedType::isDynamic(n))
-      return emitOpError() << "weight " << i
-                           << ": a packed weight needs static panels and a static N";
-    int64_t panel = w.getDimSize(2), panels = n / panel + (n % panel != 0);
-    if (w.getDimSize(0) != panels)
-      return differ(*this, "weight " + Twine(i) + " panels", panels, w.getDimSize(0));
-  }
-  for (auto [index, extra] : llvm::enumerate(getExtras())) {
-    auto type = dyn_cast<ShapedType>(extra.getType());
-    if (!type || type.getRank() == 0)
-      continue;
-    if (type.getRank() == 1 && agree(type.getDimSize(0), n))
-      continue;
-    bool matches = type.getRank() == rank;
-    for (int64_t d = 0; matches && d < rank; ++d)
-      matches = agree(type.getDimSize(d), out.getDimSize(d));
-    if (!matches)
-      return emitOpError() << "extra " << index
-                           << ": expected a scalar, out's last dimension or out's shape, got "
-                           << type;
-  }
-  if (getEpilogue().empty() && !getExtras().empty())
-    return emitOpError() << "extras need an epilogue";
-  return success();
-}
-
-LogicalResult MatmulOp::verifyRegions() {
-  if (getEpilogue().empty())
-    return success();
-  Type element = getInitType().getElementType();
-  Block &block = getEpilogue().front();
-  if (block.getNumArguments() != getExtras().size() + 1)
-    return differ(*this, "epilogue arguments", getExtras().size() + 1, block.getNumArguments());
-  for (auto [index, argument] : llvm::enumerate(block.getArguments())) {
-    Type expected = index == 0 ? element : getElementTypeOrSelf(getExtras()[index - 1].getType());
-    if (argument.getType() != expected)
-      return emitOpError() << "epilogue argument " << index << ": expected " << expected << ", got "
-                           << argument.getType();
-  }
-  auto yield = dyn_cast<YieldOp>(block.back());
-  if (!yield || yield.getValue().getType() != element)
-    return emitOpError() << "expected the epilogue to yield one " << element;
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// batch_matmul
-//===----------------------------------------------------------------------===//
-
-void BatchMatmulOp::build(OpBuilder &builder, OperationState &state, Value a, Value b, Value init,
-                          bool transposeA, bool transposeB) {
-  state.addOperands({a, b, init});
-  auto &properties = state.getOrAddProperties<Properties>();
-  if (transposeA)
-    properties.transpose_a = builder.getUnitAttr();
-  if (transposeB)
-    properties.transpose_b = builder.getUnitAttr();
-  addInitResult(state, init);
-}
-
-LogicalResult BatchMatmulOp::verify() {
-  ShapedType out = getInitType();
-  int64_t rank = out.getRank();
-  if (rank < 2)
-    return emitOpError() << "out: expected a rank of at least 2, got " << rank;
-  for (auto [what, value] : {std::pair{"a", getA()}, std::pair{"b", getB()}}) {
-    ShapedType type = shaped(value);
-    if (type.getElementType() != out.getElementType())
-      return emitOpError() << what << ": expected element type " << out.getElementType() << ", got "
-                           << type.getElementType();
-    if (type.getRank() != rank)
-      return differ(*this, what + Twine(" rank"), rank, type.getRank());
-    for (int64_t d = 0; d + 2 < rank; ++d)
-      if (type.getDimSize(d) != 1 && !agree(type.getDimSize(d), out.getDimSize(d)))
-        return differ(*this, what + Twine(" dimension ") + Twine(d), out.getDimSize(d),
-                      type.getDimSize(d));
-  }
-  ArrayRef<int64_t> a = shaped(getA()).getShape().take_back(2);
-  ArrayRef<int64_t> b = shaped(getB()).getShape().take_back(2);
-  ArrayRef<int64_t> c = out.getShape().take_back(2);
-  bool ta = getTransposeA(), tb = getTransposeB();
-  if (!agree(a[ta ? 1 : 0], c[0]))
-    return differ(*this, "a M", c[0], a[ta ? 1 : 0]);
-  if (!agree(b[tb ? 0 : 1], c[1]))
-    return differ(*this, "b N", c[1], b[tb ? 0 : 1]);
-  if (!agree(a[ta ? 0 : 1], b[tb ? 1 : 0]))
-    return differ(*this, "b K", a[ta ? 0 : 1], b[tb ? 1 : 0]);
   return success();
 }
 

@@ -39,6 +39,10 @@ public:
   void lower(AttentionOp op);
   void lower(SoftmaxOp op);
   void lower(LayerNormOp op);
+  void lower(PlanOp op);
+  void lower(GatherOp op);
+  void lower(SegmentedMatmulOp op);
+  void lower(CombineOp op);
 
 private:
   using Indices = SmallVector<Value>;
@@ -59,12 +63,48 @@ private:
   }
 
   /// A loop over [0, count).
-  void loop(Value count, function_ref<void(Value)> body) {
-    auto op = scf::ForOp::create(b, index(0), count, index(1));
+  void loop(Value count, function_ref<void(Value)> body) { loop(index(0), count, body); }
+  void loop(Value from, Value to, function_ref<void(Value)> body) {
+    auto op = scf::ForOp::create(b, from, to, index(1));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(op.getBody());
     body(op.getInductionVar());
   }
+
+  /// `body` if the condition holds, the carried value as it is otherwise.
+  Value when(Value condition, Value carried, function_ref<Value()> body) {
+    auto op = scf::IfOp::create(b, carried.getType(), condition, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(op.thenBlock());
+    scf::YieldOp::create(b, body());
+    b.setInsertionPointToStart(op.elseBlock());
+    scf::YieldOp::create(b, carried);
+    return op.getResult(0);
+  }
+
+  /// An integer of memory as an index, and back.
+  Value loadIndex(Value memref, ValueRange at) {
+    Value x = memref::LoadOp::create(b, memref, at);
+    return arith::IndexCastOp::create(b, b.getIndexType(), x);
+  }
+  void storeIndex(Value x, Value memref, ValueRange at) {
+    Type type = cast<MemRefType>(memref.getType()).getElementType();
+    memref::StoreOp::create(b, arith::IndexCastOp::create(b, type, x), memref, at);
+  }
+  Value isBelow(Value x, Value bound) {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, x, bound);
+  }
+
+  /// The last element of a plan's offsets: how many slots are not empty.
+  Value filled(Value offsets) {
+    return loadIndex(offsets, index(cast<MemRefType>(offsets.getType()).getDimSize(0) - 1));
+  }
+
+  /// acc + Σ_k x[xAt(k)] · w[k, n], for weight `i` of a product.
+  Value product(ProductOpInterface op, unsigned i, Value sum, Value depth, Value n,
+                function_ref<Value(Value)> x);
+  /// Stores what the epilogue makes of the sum at `at` of out.
+  void finish(ProductOpInterface op, Value sum, ValueRange at, ValueRange segmentExtras);
 
   /// A loop over [0, count) that carries one value.
   Value reduce(Value count, Value init, function_ref<Value(Value, Value)> body) {
@@ -115,45 +155,133 @@ private:
 };
 } // namespace
 
+Value Loops::product(ProductOpInterface op, unsigned i, Value sum, Value depth, Value n,
+                     function_ref<Value(Value)> x) {
+  Value w = op.getWeights()[i], panel, column;
+  if (op.isPacked(i)) {
+    Value width = index(cast<ShapedType>(w.getType()).getDimSize(2));
+    panel = arith::DivUIOp::create(b, n, width);
+    column = arith::RemUIOp::create(b, n, width);
+  }
+  return reduce(depth, sum, [&](Value k, Value partial) {
+    Indices at = op.isPacked(i)       ? Indices{panel, k, column}
+                 : op.isTransposed(i) ? Indices{n, k}
+                                      : Indices{k, n};
+    return add(partial, mul(x(k), load(w, at)));
+  });
+}
+
+void Loops::finish(ProductOpInterface op, Value sum, ValueRange at, ValueRange segmentExtras) {
+  sum = narrow(sum);
+  if (!op.getEpilogue().empty()) {
+    Block &block = op.getEpilogue().front();
+    SmallVector<Value> values{sum};
+    for (Value extra : op.getExtras()) {
+      auto type = dyn_cast<MemRefType>(extra.getType());
+      values.push_back(
+          type ? memref::LoadOp::create(b, extra, ValueRange(at).take_back(type.getRank()))
+               : extra);
+    }
+    for (Value extra : segmentExtras)
+      values.push_back(memref::LoadOp::create(b, extra, at.back()));
+    IRMapping mapping;
+    mapping.map(block.getArguments(), values);
+    for (Operation &inner : block.without_terminator())
+      b.clone(inner, mapping);
+    sum = mapping.lookupOrDefault(cast<YieldOp>(block.getTerminator()).getValue());
+  }
+  memref::StoreOp::create(b, sum, op.getInitMutable().get(), at);
+}
+
 void Loops::lower(MatmulOp op) {
   int64_t rank = op.getInitType().getRank();
   nest(op.getInit(), rank, [&](Indices at) {
-    Value n = at.back(), sum = real(0);
+    Value sum = real(0);
     for (unsigned i = 0; i < op.getInputs().size(); ++i) {
-      Value x = op.getInputs()[i], w = op.getWeights()[i];
-      Value panel, column;
-      if (op.isPacked(i)) {
-        Value width = index(cast<ShapedType>(w.getType()).getDimSize(2));
-        panel = arith::DivUIOp::create(b, n, width);
-        column = arith::RemUIOp::create(b, n, width);
-      }
-      sum = reduce(dim(x, rank - 1), sum, [&](Value k, Value partial) {
-        Indices xAt(at);
-        xAt.back() = k;
-        Indices wAt = op.isPacked(i)       ? Indices{panel, k, column}
-                      : op.isTransposed(i) ? Indices{n, k}
-                                           : Indices{k, n};
-        return add(partial, mul(load(x, xAt), load(w, wAt)));
+      Value x = op.getInputs()[i];
+      sum = product(op, i, sum, dim(x, rank - 1), at.back(), [&](Value k) {
+        Indices own(at);
+        own.back() = k;
+        return load(x, own);
       });
     }
-    sum = narrow(sum);
-    if (!op.getEpilogue().empty()) {
-      Block &block = op.getEpilogue().front();
-      IRMapping mapping;
-      mapping.map(block.getArgument(0), sum);
-      for (auto [extra, argument] : llvm::zip(op.getExtras(), block.getArguments().drop_front())) {
-        auto type = dyn_cast<MemRefType>(extra.getType());
-        Value value = extra;
-        if (type)
-          value = memref::LoadOp::create(
-              b, extra, ValueRange(at).take_back(type.getRank() == rank ? rank : type.getRank()));
-        mapping.map(argument, value);
-      }
-      for (Operation &inner : block.without_terminator())
-        b.clone(inner, mapping);
-      sum = mapping.lookupOrDefault(cast<YieldOp>(block.getTerminator()).getValue());
-    }
-    memref::StoreOp::create(b, sum, op.getInit(), at);
+    finish(op, sum, at, {});
+  });
+}
+
+void Loops::lower(PlanOp op) {
+  // A module at a time: its slots in their order.
+  Value zero = index(0), keys = op.getKeys();
+  Value rows = dim(keys, 0), slots = dim(keys, 1);
+  Value next = reduce(index(op.getModules()), zero, [&](Value e, Value start) {
+    storeIndex(start, op.getOffsets(), e);
+    Value own = arith::IndexCastOp::create(b, b.getI64Type(), e);
+    return reduce(rows, start, [&](Value r, Value carried) {
+      return reduce(slots, carried, [&](Value s, Value p) {
+        Value key = memref::LoadOp::create(b, keys, ValueRange{r, s});
+        Value taken = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, key, own);
+        return when(taken, p, [&]() -> Value {
+          Value slot = arith::AddIOp::create(b, arith::MulIOp::create(b, r, slots), s);
+          storeIndex(slot, op.getOrder(), p);
+          storeIndex(p, op.getPosition(), {r, s});
+          return arith::AddIOp::create(b, p, index(1));
+        });
+      });
+    });
+  });
+  storeIndex(next, op.getOffsets(), index(op.getModules()));
+  nest(keys, 2, [&](Indices at) {
+    Value key = memref::LoadOp::create(b, keys, at);
+    Value modules = arith::ConstantOp::create(b, b.getI64IntegerAttr(op.getModules()));
+    Value empty = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, key, modules);
+    auto choice = scf::IfOp::create(b, empty, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(choice.thenBlock());
+    storeIndex(index(-1), op.getPosition(), at);
+  });
+  loop(next, dim(op.getOrder(), 0), [&](Value p) { storeIndex(zero, op.getOrder(), p); });
+}
+
+void Loops::lower(GatherOp op) {
+  loop(filled(op.getOffsets()), [&](Value p) {
+    Value row = arith::DivUIOp::create(b, loadIndex(op.getOrder(), p), index(op.getSlots()));
+    loop(dim(op.getInit(), 1), [&](Value n) {
+      Value x = memref::LoadOp::create(b, op.getInput(), ValueRange{row, n});
+      memref::StoreOp::create(b, x, op.getInit(), ValueRange{p, n});
+    });
+  });
+}
+
+void Loops::lower(SegmentedMatmulOp op) {
+  for (unsigned e = 0; e < op.getWeights().size(); ++e) {
+    Value from = loadIndex(op.getOffsets(), index(e)),
+          to = loadIndex(op.getOffsets(), index(e + 1));
+    SmallVector<Value> extras;
+    for (unsigned group = 0; group < op.getSegmentGroups(); ++group)
+      extras.push_back(op.getSegmentExtra(group, e));
+    loop(from, to, [&](Value p) {
+      Value row = p;
+      if (op.getOrder())
+        row = arith::DivUIOp::create(b, loadIndex(op.getOrder(), p), index(op.getSlots()));
+      loop(dim(op.getInit(), 1), [&](Value n) {
+        Value sum = product(op, e, real(0), dim(op.getInput(), 1), n,
+                            [&](Value k) { return load(op.getInput(), {row, k}); });
+        finish(op, sum, {p, n}, extras);
+      });
+    });
+  }
+}
+
+void Loops::lower(CombineOp op) {
+  Value parts = dim(op.getParts(), 0), slots = dim(op.getPosition(), 1);
+  nest(op.getInit(), 2, [&](Indices at) {
+    Value sum = reduce(slots, real(0), [&](Value s, Value partial) {
+      Value p = loadIndex(op.getPosition(), {at[0], s});
+      return when(isBelow(p, parts), partial, [&] {
+        Value x = load(op.getParts(), {p, at[1]});
+        return add(partial, op.getWeights() ? mul(load(op.getWeights(), {at[0], s}), x) : x);
+      });
+    });
+    store(sum, op.getInit(), at);
   });
 }
 
@@ -317,8 +445,8 @@ struct ConvertDispatchToLoops
       OpBuilder builder(op);
       Loops loops(builder, op);
       TypeSwitch<Operation *>(op)
-          .Case<MatmulOp, BatchMatmulOp, AttentionOp, SoftmaxOp, LayerNormOp>(
-              [&](auto concrete) { loops.lower(concrete); });
+          .Case<MatmulOp, BatchMatmulOp, AttentionOp, SoftmaxOp, LayerNormOp, PlanOp, GatherOp,
+                SegmentedMatmulOp, CombineOp>([&](auto concrete) { loops.lower(concrete); });
       op->erase();
     });
   }
