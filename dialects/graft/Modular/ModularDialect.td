@@ -52,12 +52,30 @@ def Modular_RouteType : TypeDef<Modular_Dialect, "Route"> {
   let mnemonic = "route";
   let summary = "Which of a router's modules apply, and with which weights";
   let description = [{
-    The result of asking a router. Its parameter is the number of modules that the router chooses among.
+    The result of asking a router. Its parameters are the number of modules that the router chooses among and, where the route differs from row to
+    row, the number of slots of a row: how many modules it takes at most.
 
-    Example: `!modular.route<3>`
+    Example: `!modular.route<3>` (fixed by task), `!modular.route<8, 2>` (two of eight for each row)
   }];
-  let parameters = (ins "int64_t":$modules);
-  let assemblyFormat = "`<` $modules `>`";
+  let parameters = (ins "int64_t":$modules, DefaultValuedParameter<"int64_t", "0">:$slots);
+  let assemblyFormat = "`<` $modules (`,` $slots^)? `>`";
+  let extraClassDeclaration = [{
+    /// Whether each row has a route of its own.
+    bool isPerRow() const { return getSlots() != 0; }
+  }];
+}
+
+def Modular_PartsType : TypeDef<Modular_Dialect, "Parts"> {
+  let mnemonic = "parts";
+  let summary = "What the modules of each row's route made of the row";
+  let description = [{
+    For each row and each slot of its route the result of the module in that slot; nothing where the slot is empty. Its parameter is the type of
+    one module's results for all rows, dimension 0 being the rows.
+
+    Example: `!modular.parts<tensor<?x512xf32>>`
+  }];
+  let parameters = (ins "::mlir::RankedTensorType":$type);
+  let assemblyFormat = "`<` $type `>`";
 }
 
 class Modular_Op<string mnemonic, list<Trait> traits = []> : Op<Modular_Dialect, mnemonic, traits>;

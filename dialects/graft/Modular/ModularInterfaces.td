@@ -32,6 +32,7 @@ def Modular_RouterOpInterface : OpInterface<"RouterOpInterface"> {
   }];
   let methods = [
     InterfaceMethod<"The names of the modules that the router chooses among, in order.", "::mlir::ArrayAttr", "getModuleNames">,
+    InterfaceMethod<"The slots of a row's route, 0 where the route is the same for all rows.", "int64_t", "getSlots">,
     InterfaceMethod<"The names of the modules that every row of `task`, a `modular.task`, takes, or nothing if the route depends on data.",
                     "::std::optional<::llvm::SmallVector<::mlir::StringAttr>>", "getConstantRoute",
                     (ins "::mlir::Operation *":$task)>,
@@ -56,6 +57,35 @@ def Modular_ParameterCompositionOpInterface : OpInterface<"ParameterCompositionO
         The step as a sum of the parameter and a low-rank matrix, each row scaled: `diag(c) · (θ + s·B·A)`, with `c` computed from `θ` where the
         step has one. Nothing if the step has no such form, and must be folded.
       }], "::std::optional<::graft::modular::LowRankForm>", "getLowRankForm">,
+  ];
+}
+
+def Modular_SelectionOpInterface : OpInterface<"SelectionOpInterface"> {
+  let cppNamespace = "::graft::modular";
+  let description = [{
+    How a router selects: scores of (rows, modules) go in as operand 0, and the numbers of the modules that each row takes come out as result 0, (rows,
+    slots) of i64, with −1 in a slot that stays empty. How many slots a row fills may differ from row to row. A new scheme of routing is an op with this
+    interface: all else, down to the kernels, asks nothing more of it.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Builds the selection out of ops of the `onnx` dialect, whose result types need not know more than the rank: they are inferred. `scores` stands
+        for operand 0.
+      }], "::mlir::Value", "buildSelection", (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$scores)>,
+  ];
+}
+
+def Modular_AggregatorOpInterface : OpInterface<"AggregatorOpInterface"> {
+  let cppNamespace = "::graft::modular";
+  let description = [{
+    How what the modules gave becomes one tensor. Operand 0 is of type `!modular.parts`.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Builds, of `onnx` ops, the weight with which each slot counts in a sum over the filled slots, (rows, slots), from the route's: what is chosen,
+        −1 in empty slots, and its weights.
+      }], "::mlir::Value", "buildSlotWeights",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$chosen, "::mlir::Value":$weights)>,
   ];
 }
 

@@ -55,9 +55,9 @@ def Modular_ModuleOp : Modular_Op<"module", [IsolatedFromAbove, FunctionOpInterf
   }];
 }
 
-def Modular_YieldOp : Modular_Op<"yield", [Pure, Terminator, ParentOneOf<["ModuleOp"]>]> {
-  let summary = "Ends the body of a module";
-  let description = "Hands the module's results to whoever applies it. Example: `modular.yield %0 : tensor<384x384xf32>`";
+def Modular_YieldOp : Modular_Op<"yield", [Pure, Terminator, ParentOneOf<["ModuleOp", "RouterOp", "ApplyOp"]>]> {
+  let summary = "Ends the body of a module or a router";
+  let description = "Hands the results to whoever applies the module or asks the router. Example: `modular.yield %0 : tensor<384x384xf32>`";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Modular/Modular.h"
+#include "graft/Modular/SymbolLookup.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
@@ -30,15 +31,6 @@ RankedTensorType graft::modular::getCanonicalType(RankedTensorType stored, bool 
     rest = ShapedType::isDynamic(dim) || ShapedType::isDynamic(rest) ? ShapedType::kDynamic
                                                                      : rest * dim;
   return RankedTensorType::get({shape[0], rest}, stored.getElementType());
-}
-
-/// The symbol as an op of type `OpT`, or an error on `op`.
-template <typename OpT>
-static FailureOr<OpT> resolve(Operation *op, SymbolTableCollection &symbols, FlatSymbolRefAttr name,
-                              StringRef what) {
-  if (auto found = symbols.lookupNearestSymbolFrom<OpT>(op, name))
-    return found;
-  return op->emitOpError() << "expects " << name << " to name " << what;
 }
 
 //===----------------------------------------------------------------------===//
@@ -193,37 +185,8 @@ bool ModuleOp::replacesParameter() {
 }
 
 //===----------------------------------------------------------------------===//
-// Routers, tasks, stages
+// Tasks, stages
 //===----------------------------------------------------------------------===//
-
-LogicalResult RouterOp::verify() {
-  llvm::StringSet<> seen;
-  for (StringAttr name : getModules().getAsRange<StringAttr>())
-    if (name.empty() || !seen.insert(name.getValue()).second)
-      return emitOpError() << "(router-C1) expects distinct names that are not empty, found "
-                           << name << (name.empty() ? "" : " twice");
-  return success();
-}
-
-ArrayAttr RouterOp::getModuleNames() { return getModules(); }
-
-std::optional<SmallVector<StringAttr>> RouterOp::getConstantRoute(Operation *op) {
-  auto task = cast<TaskOp>(op);
-  if (task.getRouterAttr().getAttr() != getSymNameAttr())
-    return SmallVector<StringAttr>();
-  return llvm::to_vector(task.getModules().getAsRange<StringAttr>());
-}
-
-LogicalResult RouteOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto router = resolve<RouterOpInterface>(*this, symbols, getRouterAttr(), "a router (route-C1)");
-  if (failed(router))
-    return failure();
-  int64_t modules = router->getModuleNames().size();
-  if (getResult().getType().getModules() != modules)
-    return emitOpError() << "(route-C2) expects a route among " << modules << " modules, found "
-                         << getResult().getType();
-  return success();
-}
 
 LogicalResult TaskOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto router = resolve<RouterOpInterface>(*this, symbols, getRouterAttr(), "a router (task-C1)");

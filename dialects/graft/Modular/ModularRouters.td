@@ -13,85 +13,82 @@ include "graft/Modular/ModularInterfaces.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Modular_RouterOp : Modular_Op<"router", [Symbol, DeclareOpInterfaceMethods<Modular_RouterOpInterface>]> {
-  let summary = "Chooses among modules; this one is fixed by the task";
+def Modular_Chosen : RankedTensorOf<[I64]>;
+def Modular_Scores : RankedTensorOf<[AnyFloat]>;
+
+def Modular_RouterOp : Modular_Op<"router", [Symbol, IsolatedFromAbove, DeclareOpInterfaceMethods<Modular_RouterOpInterface>]> {
+  let summary = "Chooses among modules, by the task or row by row";
   let description = [{
     Declares what is chosen among. A router that is *fixed by task* answers what the task says (`modular.task`), the same for each row: a
-    task or language id in the survey's words.
+    task or language id in the survey's words. Any other has a body, which makes of its arguments, whose dimension 0 is the rows, a route for each row:
+    what is chosen, (rows, slots), the number of a module or −1 where the slot stays empty, and with which weights, (rows, slots). The two are
+    separate values: the scores that select need not be the scores that weigh.
 
     Constraints:
-    - (router-C1) the names in `modules` are distinct and not empty.
+    - (router-C1) the names in `modules` are distinct and not empty;
+    - (router-C2) a body ends in `modular.yield` of two tensors of rank 2, one of i64 and one of a float type, of as many slots, at least 1, and of
+      rows that may be the same number.
 
     Example:
     ```mlir
     modular.router @adapters fixed by task over ["topic", "lang"]
+    modular.router @gate(%x: tensor<?x4xf32>) over ["e0", "e1", "e2"] {
+      %chosen = modular.select_top 2 of %x : tensor<?x4xf32> -> tensor<?x2xi64>
+      %weights = modular.weigh %chosen by %x normalized by softmax : tensor<?x2xi64>, tensor<?x4xf32> -> tensor<?x2xf32>
+      modular.yield %chosen, %weights : tensor<?x2xi64>, tensor<?x2xf32>
+    }
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$modules);
-  let assemblyFormat = "$sym_name `fixed` `by` `task` `over` $modules attr-dict";
+  let regions = (region MaxSizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether the task decides: there is no body.
+    bool isFixedByTask() { return getBody().empty(); }
+  }];
 }
 
 def Modular_RouteOp : Modular_Op<"route", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Asks a router";
   let description = [{
-    The route as a value: a constant where the router is fixed by task, once the task is known.
+    The route as a value: a constant where the router is fixed by task, once the task is known; for each row one where it has a body.
 
     Constraints:
     - (route-C1) `router` names a router;
-    - (route-C2) the type has the router's number of modules.
+    - (route-C2) the type has the router's number of modules, and the slots that its body yields;
+    - (route-C3) the operands are what the router's body takes, `?` fitting any size.
 
     Example:
     ```mlir
     %r = modular.route @adapters : !modular.route<2>
+    %g = modular.route @gate(%x) : (tensor<?x4xf32>) -> !modular.route<3, 2>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$router);
+  let arguments = (ins FlatSymbolRefAttr:$router, Variadic<AnyRankedTensor>:$inputs);
   let results = (outs Modular_RouteType:$result);
-  let assemblyFormat = "$router attr-dict `:` qualified(type($result))";
+  let hasCustomAssemblyFormat = 1;
 }
 
-def Modular_TaskOp : Modular_Op<"task", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "An entry of the compiled library: the modules that it takes";
+def Modular_RouteOfOp : Modular_Op<"route_of", [Pure]> {
+  let summary = "A route from what is chosen and with which weights";
   let description = [{
-    Fixes what the router `router` answers for this task. The task without modules is the backbone alone.
+    What a `modular.route` becomes when its router's body is inlined; also the route that a model is given as an input. A number outside
+    [0, modules) leaves its slot empty.
 
     Constraints:
-    - (task-C1) `router` names a router, and each of `modules` is one of its names, at most once;
-    - (task-C2) at most one of the task's modules replaces the parameter of any one site.
+    - (route_of-C1) both operands are (rows, slots), with the slots of the result's type.
 
     Example:
     ```mlir
-    modular.task @both routes @adapters to ["topic", "lang"]
+    %r = modular.route_of %chosen, %weights : tensor<?x2xi64>, tensor<?x2xf32> -> !modular.route<3, 2>
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$router, StrArrayAttr:$modules);
-  let assemblyFormat = "$sym_name `routes` $router `to` $modules attr-dict";
-}
-
-def Modular_StageOp : Modular_Op<"stage", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "A node of the tree of stages: a body and the parameters it runs on";
-  let description = [{
-    A task is a path in a tree of stages, cut where tasks part. Stages whose bodies differ only in their parameters share one function, whose
-    arguments with `modular.slot = i` are bound to `parameters[i]`. `inputs` and `outputs` number the values that the function's
-    other arguments and its results are, over the whole tree; the model's inputs come first. `tasks` are the tasks whose path runs through it.
-
-    Constraints:
-    - (stage-C1) `body` names a function with an argument for each slot and each input, and a result for each output;
-    - (stage-C2) each of `parameters` names a parameter of the type of its slot;
-    - (stage-C3) `parent`, if any, names a stage.
-
-    Example:
-    ```mlir
-    modular.stage @stage1 runs @body1 after @stage0 on [@query.weight] [3, 4] to [5] for ["topic"]
-    ```
-  }];
-  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$body, OptionalAttr<FlatSymbolRefAttr>:$parent,
-                       TypedArrayAttrBase<FlatSymbolRefAttr, "parameters">:$parameters, DenseI64ArrayAttr:$inputs,
-                       DenseI64ArrayAttr:$outputs, StrArrayAttr:$tasks);
-  let assemblyFormat = [{
-    $sym_name `runs` $body (`after` $parent^)? `on` $parameters $inputs `to` $outputs `for` $tasks attr-dict
-  }];
+  let arguments = (ins Modular_Chosen:$chosen, Modular_Scores:$weights);
+  let results = (outs Modular_RouteType:$result);
+  let assemblyFormat = "$chosen `,` $weights attr-dict `:` type($chosen) `,` type($weights) `->` qualified(type($result))";
+  let hasVerifier = 1;
 }
 
 #endif // GRAFT_MODULAR_ROUTERS_TD

@@ -34,6 +34,17 @@ StringRef WeightStore::addProduced(StringRef name, RankedTensorType type, std::v
   return add(name, Entry{type, view, std::move(owned), std::nullopt});
 }
 
+StringRef WeightStore::addView(StringRef name, RankedTensorType type, StringRef of,
+                               int64_t offset) {
+  std::unique_lock<std::mutex> lock(mutex);
+  Entry view = entries.find(of)->second;
+  lock.unlock();
+  view.type = type;
+  view.bytes = view.bytes.slice(offset, *byteSize(type));
+  view.hash.reset();
+  return add(name, std::move(view));
+}
+
 std::optional<ArrayRef<char>> WeightStore::lookup(StringRef key) const {
   std::lock_guard<std::mutex> lock(mutex);
   auto it = entries.find(key);

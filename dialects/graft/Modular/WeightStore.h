@@ -41,6 +41,10 @@ public:
   llvm::StringRef addProduced(llvm::StringRef name, mlir::RankedTensorType type,
                               std::vector<char> bytes);
 
+  /// Adds a tensor whose bytes are those of another, which must exist, from byte `offset` on.
+  llvm::StringRef addView(llvm::StringRef name, mlir::RankedTensorType type, llvm::StringRef of,
+                          int64_t offset);
+
   /// The bytes of a key, or nothing if the store has no such key.
   std::optional<llvm::ArrayRef<char>> lookup(llvm::StringRef key) const;
 

@@ -449,9 +449,10 @@ void Emitter::run() {
   if (sites.empty())
     return;
   builder.setInsertionPointToStart(&main.getBody().front());
-  Value route =
-      modular::RouteOp::create(builder, builder.getUnknownLoc(),
-                               modular::RouteType::get(builder.getContext(), names.size()), router);
+  Value route = modular::RouteOp::create(
+      builder, builder.getUnknownLoc(),
+      modular::RouteType::get(builder.getContext(), names.size(), /*slots=*/0), router,
+      ValueRange());
   for (auto [here, entered] : llvm::zip(sites, modules))
     enter(here, entered, route);
   // Constants that now are parameters only.
