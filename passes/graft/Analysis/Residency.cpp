@@ -54,6 +54,10 @@ std::optional<SmallVector<OpOperand *>> graft::getLinearUses(AdaptOp adapt) {
   SmallVector<OpOperand *> uses;
   if (!site || !followUses(adapt.getResult(), site.getTransposed(), uses))
     return std::nullopt;
+  // Beside an expert there is no place yet: within a module's body the parameter is one tensor.
+  if (llvm::any_of(
+          uses, [&](OpOperand *use) { return use->getOwner()->getBlock() != adapt->getBlock(); }))
+    return std::nullopt;
   return uses;
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Analysis/RowRules.h"
+#include "graft/Analysis/Segments.h"
 
 #include "graft/Modular/Modular.h"
 
@@ -236,6 +237,8 @@ const llvm::StringMap<RowIndependence::Entry> &RowIndependence::table() {
 
 RowState RowIndependence::stateOf(Operation *op) {
   constexpr StringRef unruled = "has no rule that keeps rows apart";
+  if (auto mixture = dyn_cast<modular::AggregateOp>(op))
+    return aggregate(mixture);
   if (op->getNumRegions() != 0) {
     bool isSame = areSame(op, 0);
     op->walk([&](Operation *inner) {
@@ -288,6 +291,27 @@ RowState RowIndependence::elementwise(Operation *op) {
       return mixed("combines different rows");
   }
   return hasNumbers ? numbersOf(op, *common) : *common;
+}
+
+/// Each row's route, and what its modules see of it, follow from that row.
+RowState RowIndependence::aggregate(modular::AggregateOp op) {
+  auto apply = op.getParts().getDefiningOp<modular::ApplyOp>();
+  auto route = apply ? apply.getRoute().getDefiningOp<modular::RouteOfOp>() : nullptr;
+  if (!route)
+    return mixed("asks a router that is not inlined");
+  if (!segmentBodies(apply))
+    return mixed("has modules that may let rows see each other");
+  SmallVector<Value> values(apply.getInputs());
+  llvm::append_values(values, route.getChosen(), route.getWeights());
+  if (llvm::all_of(values, [&](Value value) { return get(value).isSame(); }))
+    return RowState::same();
+  const RowState &first = get(values.front());
+  for (Value value : values) {
+    const RowState &state = get(value);
+    if (!state.isRows() || state.isNumber() || state.dim != 0 || state.inner != first.inner)
+      return mixed("combines different rows");
+  }
+  return RowState::rows(0, first.inner);
 }
 
 RowState RowIndependence::castLike(Operation *op) { return get(op, 0); }

@@ -9,6 +9,7 @@
 
 #include "graft/Analysis/Einsum.h"
 #include "graft/Analysis/Windows.h"
+#include "graft/Modular/Modular.h"
 
 using namespace mlir;
 using namespace graft;
@@ -342,6 +343,30 @@ static bool branches(SymbolicShapes &shapes, Operation *op, Results &results) {
   return true;
 }
 
+/// A route's dims are those of what is chosen: (rows, slots).
+static bool routeOf(SymbolicShapes &shapes, Operation *op, Results &results) {
+  results[0].dims = dimsOf(shapes, op, 0);
+  return true;
+}
+
+/// The parts' dims are those of what is aggregated: the rows, then what a module yields.
+static bool apply(SymbolicShapes &shapes, Operation *op, Results &results) {
+  auto apply = cast<modular::ApplyOp>(op);
+  if (!apply.isInlined())
+    return false;
+  Value yielded = apply.getBodies().front().front().getTerminator()->getOperand(0);
+  if (!shapes.isKnown(yielded))
+    return false;
+  results[0].dims = shapes.get(yielded).dims;
+  results[0].dims.front() = dimsOf(shapes, op, 0).front();
+  return true;
+}
+
+static bool aggregate(SymbolicShapes &shapes, Operation *op, Results &results) {
+  results[0].dims = dimsOf(shapes, op, 0);
+  return !results[0].dims.empty();
+}
+
 /// Where the shape of an op's results comes from. An op without an entry keeps its types.
 static const llvm::StringMap<Rule> &ruleTable() {
   static const llvm::StringMap<Rule> table = [] {
@@ -386,6 +411,9 @@ static const llvm::StringMap<Rule> &ruleTable() {
     add(constantOfShape, "ConstantOfShape");
     add(range, "Range");
     add(branches, "If");
+    table["modular.route_of"] = routeOf;
+    table["modular.apply"] = apply;
+    table["modular.aggregate"] = aggregate;
     addRulesOfShapes(table);
     return table;
   }();

@@ -7,6 +7,8 @@
 
 #include "graft/Analysis/SymbolicShapes.h"
 
+#include "graft/Modular/Modular.h"
+
 #include "mlir/IR/BuiltinAttributes.h"
 
 using namespace mlir;
@@ -16,12 +18,19 @@ SymbolicShapes::SymbolicShapes(func::FuncOp function) {
   if (function.isExternal())
     return;
   seedArguments(function);
-  function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) { visit(op); });
-  // Results of ops with regions follow from what the regions yield.
-  function.getBody().walk<WalkOrder::PostOrder>([&](Operation *op) {
-    if (op->getNumRegions() != 0)
-      visit(op);
-  });
+  visit(function.getBody());
+}
+
+void SymbolicShapes::visit(Region &region) {
+  for (Block &block : region)
+    for (Operation &op : block) {
+      if (auto apply = dyn_cast<modular::ApplyOp>(op))
+        seedBodies(apply);
+      // The results of an op with regions follow from what the regions yield.
+      for (Region &nested : op.getRegions())
+        visit(nested);
+      visit(&op);
+    }
 }
 
 std::string SymbolicShapes::freshName(StringRef prefix) {
@@ -153,6 +162,24 @@ RankedTensorType SymbolicShapes::type(Value value) const {
     shape.push_back(constant && *constant >= 0 ? *constant : ShapedType::kDynamic);
   }
   return RankedTensorType::get(shape, cast<ShapedType>(value.getType()).getElementType());
+}
+
+void SymbolicShapes::seedBodies(modular::ApplyOp apply) {
+  const SymbolicTensor &route = get(apply.getRoute());
+  if (route.rank() != 2)
+    return;
+  // Dimension 0 of what a body sees: all rows, or a place for each slot of each row.
+  Polynomial rows = route.dims[0];
+  if (!apply->hasAttr("modular.dense"))
+    rows = rows * route.dims[1];
+  for (Region &body : apply.getBodies())
+    for (auto [input, argument] : llvm::zip(apply.getInputs(), body.getArguments())) {
+      if (!isKnown(input))
+        continue;
+      SymbolicTensor tensor(get(input).dims);
+      tensor.dims.front() = rows;
+      set(argument, std::move(tensor));
+    }
 }
 
 void SymbolicShapes::visit(Operation *op) {

@@ -17,6 +17,10 @@
 
 namespace graft {
 
+namespace modular {
+class ApplyOp;
+}
+
 /// What is known of a tensor's shape, and of its elements where it is a small integer tensor, such
 /// as one that computes a shape.
 struct SymbolicTensor {
@@ -80,6 +84,8 @@ public:
 
 private:
   void seedArguments(mlir::func::FuncOp function);
+  void seedBodies(modular::ApplyOp apply);
+  void visit(mlir::Region &region);
   std::string freshName(llvm::StringRef prefix);
   /// `p`, or a symbol that stands for it if its text has become long: opaque functions of opaque
   /// functions would grow without bound.

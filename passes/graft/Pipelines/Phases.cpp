@@ -20,7 +20,12 @@
 using namespace mlir;
 using namespace graft;
 
-static void buildRaise(OpPassManager &pm, const PhaseOptions &) {
+static void buildLink(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(createRaiseRoutingPass());
+}
+
+static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(createInlineModulesPass({options.denseRouting}));
   pm.addNestedPass<func::FuncOp>(createRaiseOnnxPass());
 }
 
@@ -51,9 +56,11 @@ static constexpr PhaseInfo kPhases[] = {
     {Phase::Import, "import", "onnx", true,
      "the backbone as exported, in the standard's ops, checked and converted", nullptr},
     {Phase::Link, "link", "modular", true,
-     "where which module enters; nothing is specialised or folded yet", nullptr},
+     "mixtures raised, adapters bound: where which module enters; nothing is specialised or folded",
+     buildLink},
     {Phase::Raise, "raise", "", false,
-     "norms, GELU and attention as one op each, where an exporter took them apart", buildRaise},
+     "modules inlined; norms, GELU and attention as one op each, where an exporter took them apart",
+     buildRaise},
     {Phase::Specialize, "specialize", "", false,
      "a body for each stage of the tree of tasks; modules folded, or beside the frozen weights",
      buildSpecialize},
@@ -113,8 +120,13 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                        clEnumValN(FoldPolicy::Always, "always", "all"),
                        clEnumValN(FoldPolicy::Never, "never", "where nothing else can be done"))};
 
+  Option<bool> dense{*this, "dense-routing",
+                     llvm::cl::desc("Compute every module for every row: the oracle"),
+                     llvm::cl::init(false)};
+
   PhaseOptions get() const {
     PhaseOptions options;
+    options.denseRouting = dense;
     options.codegen.target = cpu == Cpu::Native    ? CpuTarget::native()
                              : cpu == Cpu::Generic ? CpuTarget::generic()
                                                    : CpuTarget::avx512();

@@ -41,6 +41,8 @@ enum class Phase : unsigned {
 struct PhaseOptions {
   ResidencyOptions residency;
   CodegenOptions codegen;
+  /// Whether every module is computed for every row: the oracle of what is sparse.
+  bool denseRouting = false;
   /// Called with what Specialize has decided, while the plan's ops are there; or null.
   std::function<void(const ResidencyPlan &)> onPlan;
 };

@@ -9,6 +9,8 @@
 #include "graft/Onnx/Onnx.h"
 #include "graft/Transforms/OnnxPasses.h"
 
+#include "graft/Modular/Modular.h"
+
 #include "mlir/IR/Builders.h"
 
 namespace graft {
@@ -40,7 +42,10 @@ static void setResults(func::FuncOp function, const SymbolicShapes &shapes) {
 void graft::inferShapes(func::FuncOp function) {
   SymbolicShapes shapes(function);
   function.walk([&](Operation *op) {
-    if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()))
+    if (auto aggregate = dyn_cast<modular::AggregateOp>(op); aggregate && shapes.isKnown(aggregate))
+      aggregate.getParts().setType(
+          modular::PartsType::get(op->getContext(), shapes.type(aggregate.getResult())));
+    if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()) && !isa<modular::AggregateOp>(op))
       return;
     for (Value result : op->getResults())
       if (isa<ShapedType>(result.getType()) && shapes.isKnown(result))

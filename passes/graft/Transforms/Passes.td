@@ -10,6 +10,47 @@
 
 include "mlir/Pass/PassBase.td"
 
+def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
+  let summary = "Recognise mixtures that an exporter took apart";
+  let description = [{
+    Precondition: an imported module. What routes becomes a `modular.router`, its experts modules, and what they give is applied and
+    aggregated in the place of the op or ops that it was.
+
+    * `com.microsoft`'s MoE: softmax of the scores, the k greatest, their weights as they are or over their sum.
+
+    Leaves alone: all else. Refuses a MoE whose attributes say what is not supported.
+  }];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
+}
+
+def InlineModulesPass : Pass<"graft-inline-modules", "::mlir::ModuleOp"> {
+  let summary = "Make routers and modules part of the backbone";
+  let description = [{
+    Precondition: a function @main. The body of a router takes the place of each `modular.route`, its selections and weights as `onnx` ops;
+    the bodies of modules become regions of the `modular.apply` that names them, and what they read of parameters moves out of the regions, so
+    that it is bound for each task where all other parameters are. Aggregates become weighted sums. Bodies that route in turn are
+    inlined as well; a module within itself is refused.
+
+    Before:
+    ```mlir
+    %r = modular.route @gate(%x) : (tensor<?x4xf32>) -> !modular.route<2, 1>
+    %p = modular.apply %r [@e0, @e1](%x) : !modular.route<2, 1>, (tensor<?x4xf32>) -> !modular.parts<tensor<?x4xf32>>
+    ```
+    After:
+    ```mlir
+    %chosen = … %weights = …
+    %r = modular.route_of %chosen, %weights : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<2, 1>
+    %w0 = modular.site … %w1 = modular.site …
+    %p = modular.apply %r [](%x) : … { ^bb0(%x0: tensor<?x4xf32>): … %w0 … }, { ^bb0(%x1: tensor<?x4xf32>): … %w1 … }
+    ```
+    Leaves alone: routers fixed by task, modules that compose parameters.
+  }];
+  let options = [
+    Option<"dense", "dense", "bool", "false", "mark what is applied to be computed for all rows: the oracle of what is sparse">,
+  ];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
+}
+
 def PlanResidencyPass : Pass<"graft-plan-residency", "::mlir::ModuleOp"> {
   let summary = "Decide where each module lives: folded into a weight, or beside it";
   let description = [{

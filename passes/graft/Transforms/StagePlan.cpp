@@ -37,6 +37,9 @@ static bool isShapeLike(Type type) {
 static bool canRematerialize(Operation *op, const llvm::DenseSet<Operation *> &rematerialized) {
   if (isa<onnx::ConstantOp, modular::SiteOp, modular::AdaptOp, modular::RouteOp>(op))
     return true;
+  // Routes and parts are no tensors that a stage could hand on: what aggregates them computes them.
+  if (isa<modular::RouteOfOp, modular::ApplyOp>(op))
+    return true;
   if (op->hasTrait<OpTrait::IsTerminator>() || !isMemoryEffectFree(op) || op->getNumRegions() != 0)
     return false;
   // What the function returns is computed by some stage, even if it is a constant.

@@ -160,7 +160,8 @@ LogicalResult Compilation::importBackbone() {
 }
 
 LogicalResult Compilation::link() {
-  if (failed(check(linkAdapters(*module, options.link))))
+  if (failed(runPasses(getPhase(Phase::Link), *module)) ||
+      failed(check(linkAdapters(*module, options.link))))
     return failure();
   return verify(*module);
 }

@@ -9,6 +9,7 @@
 
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Fault/Fault.h"
+#include "graft/Modular/Modular.h"
 #include "graft/Onnx/Origin.h"
 
 #include "mlir/IR/Matchers.h"
@@ -35,6 +36,7 @@ const Table &Table::get() {
     addRecurrent(table);
     addReduction(table);
     addResize(table);
+    addRouting(table);
     addScatter(table);
     addShape(table);
     addSoftmax(table);
@@ -123,7 +125,8 @@ LogicalResult Lowering::run() {
 LogicalResult Lowering::lowerBlock(Block &block) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
-    if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) || isa<func::ReturnOp>(op))
+    if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) ||
+        isa<func::ReturnOp, modular::AggregateOp>(op))
       ops.push_back(&op);
   for (Operation *op : ops) {
     if (op->hasTrait<OpTrait::IsTerminator>())
@@ -147,7 +150,7 @@ LogicalResult Lowering::lower(Operation *op) {
   b.setLoc(op->getLoc());
   current = op;
   for (Value operand : op->getOperands())
-    if (!isa<ShapedType>(operand.getType()) || !shapes.isKnown(operand))
+    if (!isa<ShapedType, modular::PartsType>(operand.getType()) || !shapes.isKnown(operand))
       return unsupported(op, "an operand whose rank is not known");
   for (Value result : op->getResults())
     if (!isa<ShapedType>(result.getType()) || !shapes.isKnown(result))
@@ -207,7 +210,8 @@ LogicalResult Lowering::finish() {
       FunctionType::get(function.getContext(), arguments, terminator.getOperandTypes()));
   // The old ops are dead now, and so is what served shapes only.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
-    if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) && !isa<onnx::ConstantOp>(op)) {
+    if (isa_and_nonnull<onnx::OnnxDialect, modular::ModularDialect>(op.getDialect()) &&
+        !isa<onnx::ConstantOp>(op)) {
       op.dropAllUses();
       op.erase();
     }

@@ -65,6 +65,8 @@ public:
   bool isUnsigned(mlir::Value value) const;
   /// True for a parameter of the model: an argument with a slot, or a constant.
   bool isParameter(mlir::Value value) const;
+  /// Lowers one op, into the insertion point if it is nested.
+  mlir::LogicalResult lower(mlir::Operation *op);
   /// Lowers the ops of a nested block into the insertion point.
   mlir::LogicalResult lowerBlock(mlir::Block &block);
   /// The constant that a value is at compile time, or null.
@@ -131,7 +133,6 @@ public:
           body);
 
 private:
-  mlir::LogicalResult lower(mlir::Operation *op);
   mlir::LogicalResult finish();
   void seedArguments();
   bool isStatic(const Polynomial &p) const;
@@ -188,6 +189,7 @@ void addPooling(Table &table);
 void addRecurrent(Table &table);
 void addReduction(Table &table);
 void addResize(Table &table);
+void addRouting(Table &table);
 void addScatter(Table &table);
 void addShape(Table &table);
 void addSoftmax(Table &table);

@@ -1,0 +1,79 @@
+// RUN: %graft-opt %s --convert-onnx-to-linalg --split-input-file --verify-diagnostics | FileCheck %s
+
+// Modules that differ in parameters only: one plan, the rows of all of them sorted by module, biases and what follows in the
+// epilogues, and a sum in the order of the slots.
+
+// CHECK-LABEL: func.func @segmented
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x2xf32>{{[^%]*}}%[[C:[a-z0-9]+]]: tensor<?x2xi64>{{[^%]*}}%[[W:[a-z0-9]+]]: tensor<?x2xf32>
+// CHECK-SAME: %[[A0:[a-z0-9]+]]: tensor<2x3xf32>{{[^%]*}}%[[A1:[a-z0-9]+]]: tensor<2x3xf32>
+// CHECK-NOT: dispatch.matmul
+// CHECK: %[[PLAN:.*]]:3 = dispatch.plan ins(%[[C]] : tensor<?x2xi64>)
+// CHECK: %[[UP:.*]] = dispatch.segmented_matmul ins(%[[X]] : tensor<?x2xf32>) order(%[[PLAN]]#0 : tensor<?xi32>) slots 2
+// CHECK-SAME: offsets(%[[PLAN]]#1 : tensor<3xi32>) weights(%[[A0]], %[[A1]] : {{.*}}) segment_extras(%{{.*}}, %{{.*}} : tensor<3xf32>, tensor<3xf32>)
+// CHECK-NOT: transposed
+// CHECK: arith.addf
+// CHECK: %[[ACTIVE:.*]] = linalg.generic {{.*}} ins(%[[UP]] : tensor<?x3xf32>)
+// CHECK: %[[DOWN:.*]] = dispatch.segmented_matmul ins(%[[ACTIVE]] : tensor<?x3xf32>) offsets(%[[PLAN]]#1 : tensor<3xi32>)
+// CHECK-SAME: {transposed}
+// CHECK: dispatch.combine ins(%[[DOWN]] : tensor<?x2xf32>) position(%[[PLAN]]#2 : tensor<?x2xi32>) weights(%[[W]] : tensor<?x2xf32>)
+func.func @segmented(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %c: tensor<?x2xi64> {modular.dims = ["n", "2"]}, %w: tensor<?x2xf32> {modular.dims = ["n", "2"]},
+    %a0: tensor<2x3xf32> {modular.slot = 0 : i64}, %a1: tensor<2x3xf32> {modular.slot = 1 : i64}, %b0: tensor<3xf32> {modular.slot = 2 : i64},
+    %b1: tensor<3xf32> {modular.slot = 3 : i64}, %d: tensor<2x3xf32> {modular.slot = 4 : i64}) -> tensor<?x2xf32> {
+  %r = modular.route_of %c, %w : tensor<?x2xi64>, tensor<?x2xf32> -> !modular.route<2, 2>
+  %p = modular.apply %r [](%x) : !modular.route<2, 2>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>> {
+  ^bb0(%rows: tensor<?x2xf32>):
+    %0 = onnx.MatMul %rows, %a0 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+    %1 = onnx.Add %b0, %0 : (tensor<3xf32>, tensor<?x3xf32>) -> tensor<?x3xf32>
+    %2 = onnx.Relu %1 : (tensor<?x3xf32>) -> tensor<?x3xf32>
+    %3 = onnx.Gemm %2, %d {transB = 1 : i64} : (tensor<?x3xf32>, tensor<2x3xf32>) -> tensor<?x2xf32>
+    modular.yield %3 : tensor<?x2xf32>
+  }, {
+  ^bb0(%rows: tensor<?x2xf32>):
+    %0 = onnx.MatMul %rows, %a1 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+    %1 = onnx.Add %b1, %0 : (tensor<3xf32>, tensor<?x3xf32>) -> tensor<?x3xf32>
+    %2 = onnx.Relu %1 : (tensor<?x3xf32>) -> tensor<?x3xf32>
+    %3 = onnx.Gemm %2, %d {transB = 1 : i64} : (tensor<?x3xf32>, tensor<2x3xf32>) -> tensor<?x2xf32>
+    modular.yield %3 : tensor<?x2xf32>
+  }
+  %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+
+// The oracle: every module on all rows; what a row does not take has no effect on it, be it NaN.
+
+// CHECK-LABEL: func.func @dense
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x2xf32>
+// CHECK-NOT: dispatch.plan
+// CHECK: %[[PART0:.*]] = linalg.generic {{.*}} ins(%[[X]] : tensor<?x2xf32>)
+// CHECK: math.sqrt
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[PART0]], %{{.*}}, %{{.*}} : tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x1xf32>, tensor<?x1xi1>)
+// CHECK: arith.select
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[X]], %{{.*}}, %{{.*}} : tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x1xf32>, tensor<?x1xi1>)
+func.func @dense(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %c: tensor<?x1xi64> {modular.dims = ["n", "1"]}, %w: tensor<?x1xf32> {modular.dims = ["n", "1"]}) -> tensor<?x2xf32> {
+  %r = modular.route_of %c, %w : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<2, 1>
+  %p = modular.apply %r [](%x) {modular.dense} : !modular.route<2, 1>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>> {
+  ^bb0(%rows: tensor<?x2xf32>):
+    %0 = onnx.Sqrt %rows : (tensor<?x2xf32>) -> tensor<?x2xf32>
+    modular.yield %0 : tensor<?x2xf32>
+  }, {
+  ^bb0(%rows: tensor<?x2xf32>):
+    modular.yield %rows : tensor<?x2xf32>
+  }
+  %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+
+modular.module @e0 function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  modular.yield %x : tensor<?x2xf32>
+}
+func.func @symbols(%x: tensor<?x2xf32>, %c: tensor<?x1xi64>, %w: tensor<?x1xf32>) -> tensor<?x2xf32> {
+  %r = modular.route_of %c, %w : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<1, 1>
+  %p = modular.apply %r [@e0](%x) : !modular.route<1, 1>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+  // expected-error @+1 {{not supported: aggregate: an operand whose rank is not known}}
+  %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
