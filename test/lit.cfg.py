@@ -14,6 +14,9 @@ config.test_source_root = os.path.dirname(__file__)
 config.environment["PATH"] = os.pathsep.join(
     [config.graft_bin_dir, config.llvm_tools_dir, os.environ["PATH"]]
 )
+# LLVM's allocators poison memory only where they are compiled with AddressSanitizer: Debian's LLVM, which is not, hands out
+# what our code has poisoned.
+config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"
 config.environment["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
 for name in ("HOME", "GRAFT_CACHE"):  # where the consumer of the installed package finds what setup.sh put there
     if name in os.environ:
