@@ -106,6 +106,16 @@ def adapters():
         Adapter("small", "mlp", dict(r=1, lora_alpha=3, target_modules=["layers.0", "head"])),
         Adapter("dora", "mlp", dict(r=4, lora_alpha=8, target_modules=["layers.2", "gate"], use_dora=True)),
         Adapter("saved", "mlp", dict(r=4, lora_alpha=8, target_modules=["layers.0"], modules_to_save=["head", "norm"]), 11),
+        Adapter("all", "shared", dict(r=4, lora_alpha=8, bias="all", target_modules=[
+            "tokens", "conv", "dense", "dense_1", "mix", "gate", "head"])),
+        Adapter("dora", "shared", dict(r=4, lora_alpha=8, use_dora=True,
+                                       target_modules=["tokens", "conv", "dense", "mix", "gate"])),
+        Adapter("first", "shared", dict(r=4, lora_alpha=8, target_modules=["dense"], bias="lora_only")),
+        Adapter("second", "shared", dict(r=4, lora_alpha=8, target_modules=["dense_1", "gate"])),
+        Adapter("words", "shared", dict(r=4, lora_alpha=8, target_modules=["mix"],
+                                         trainable_token_indices={"tokens": [5, 9, 42]})),
+        Adapter("saved", "shared", dict(r=4, lora_alpha=8, target_modules=["dense_1"],
+                                        modules_to_save=["fresh.norm", "tower.norm", "tower.conv", "head"]), 9),
     ]
     return every
 

@@ -38,6 +38,8 @@ def randomise(model, seed, zero_biases=False):
                 continue
             seen.add(id(parameter))
             noise = torch.randn(parameter.shape, generator=generator)
+            if name.startswith("fresh."):
+                continue  # as it was made
             if parameter.dim() >= 2:
                 fan_in = parameter[0].numel() if parameter.dim() > 2 else parameter.shape[-1]
                 parameter.copy_(noise / fan_in**0.5)
@@ -206,6 +208,44 @@ class Conv1d(nn.Module):
         return self.out(nn.functional.prelu(x, torch.tensor([0.2], dtype=x.dtype)))
 
 
+class Tower(nn.Module):
+    """An encoder of one of two inputs. `dense_1` is what the older exporter also calls the second call of `dense`, and
+    `mix` is called on three dimensions and on two, which become different ops."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(VOCABULARY, 16)
+        self.conv = nn.Conv1d(16, 16, 3, padding=1)
+        self.dense = nn.Linear(16, 16)
+        self.dense_1 = nn.Linear(16, 16)
+        self.norm = nn.LayerNorm(16)
+        self.mix = nn.Linear(16, 16)
+
+    def forward(self, ids):
+        x = self.tokens(ids)
+        x = x + self.conv(x.transpose(1, 2)).transpose(1, 2)
+        x = torch.tanh(self.dense(x))
+        x = x + nn.functional.gelu(self.dense_1(x))
+        x = self.norm(x + self.mix(x))
+        return torch.tanh(self.mix(x.mean(1)))
+
+
+class Shared(nn.Module):
+    """Modules that are called again, and pairs of modules that only look so: equal values under `norm` and `norm_1`."""
+
+    def __init__(self, labels):
+        super().__init__()
+        self.tower = Tower()
+        self.fresh = nn.ModuleDict({"norm": nn.LayerNorm(16), "norm_1": nn.LayerNorm(16)})
+        self.gate = nn.Linear(16, 16, bias=False)
+        self.head = nn.Linear(16, labels)
+
+    def forward(self, left, right):
+        u, v = self.tower(left), self.tower(right)
+        h = self.fresh["norm"](u - v) + self.fresh["norm_1"](u * v)
+        return self.head(h + torch.sigmoid(self.gate(u)) * self.gate(v))
+
+
 TEXT = {"input_ids": ("ids", ["batch", "seq"]), "attention_mask": ("mask", ["batch", "seq"])}
 TYPED = dict(TEXT, token_type_ids=("types", ["batch", "seq"]))
 SENTENCES = [{"batch": 2, "seq": 7}, {"batch": 1, "seq": 1}, {"batch": 3, "seq": 19}]
@@ -237,6 +277,9 @@ def models():
     every = [
         Model("mlp", lambda labels=7: Mlp(labels), {"x": ("floats", ["batch", 20])}, [("y", ["batch", 7])],
               [{"batch": 2}, {"batch": 1}, {"batch": 67}], 1),
+        Model("shared", lambda labels=5: Shared(labels),
+              {"left": ("ids", ["batch", "left_seq"]), "right": ("ids", ["batch", "right_seq"])}, [("y", ["batch", 5])],
+              [{"batch": 3, "left_seq": 7, "right_seq": 4}, {"batch": 1, "left_seq": 1, "right_seq": 18}], 21),
         Model("bert-cls", lambda labels=3: hf.BertForSequenceClassification(encoder_config(bert, num_labels=labels)),
               TYPED, LABELS, SENTENCES, 2),
         Model("bert", None, TYPED, POOLED, SENTENCES, whole="bert-cls", part="bert"),

@@ -67,6 +67,7 @@ COMPOSED = {
     "gpt2-lm": (("conv1d", "head"),),
     "llama-lm": (("all-linear", "layer"),),
     "mlp": (("all", "small"),),
+    "shared": (("first", "second"),),
 }
 FEW = ("bert-cls/lora", "bert-cls/topic", "bert-cls/dora")
 PRESERVE = torch.onnx.TrainingMode.PRESERVE
@@ -80,6 +81,7 @@ def exports():
                                 tasks=COMPOSED.get(model, ())))
     every += [
         Export("mlp", "legacy", "opset9", 9, adapters=("mlp/*",)),
+        Export("shared", "legacy", "unfolded", options={"do_constant_folding": False}, adapters=("shared/*",)),
         Export("lstm", "legacy", "opset9", 9, adapters=("lstm/*",)),
         Export("gru-bidirectional", "legacy", "opset9", 9),
         Export("vit-cls", "legacy", "opset9", 9, attention="eager", adapters=("vit-cls/topic",)),
@@ -355,7 +357,7 @@ def save_npz(path, arrays):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="a pattern over the names of cases; the others' entries stay as they are")
+    parser.add_argument("--only", help="a pattern over the names of cases; the others' entries, and adapters, stay as they are")
     parser.add_argument("--keep-adapters", action="store_true", help="don't write the adapters anew")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -368,6 +370,8 @@ def main():
     fixtures = Fixtures()
     if not arguments.keep_adapters:
         for key, adapter in fixtures.adapters.items():
+            if arguments.only and not fnmatch.fnmatchcase(adapter.model, only.split(".")[0]):
+                continue
             fixture_adapters.save(adapter, fixtures.folder(key))
     manifest = HERE / "manifest.json"
     kept = {}

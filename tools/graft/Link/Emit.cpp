@@ -355,38 +355,43 @@ void Emitter::ungroup(SitePlan &here) {
   Operation *constant = builder.create(state);
   for (SiteUse &use : site.uses) {
     use.constant = constant;
+    use.stored = site.stored;
     use.op->setOperand(use.operand, constant->getResult(0));
     use.op->setAttr("group", builder.getI64IntegerAttr(1));
   }
+}
+
+/// The type of a use's parameter once modules have entered: rows may be of another number.
+RankedTensorType adaptedType(const SitePlan &here, const SiteUse &use) {
+  const Site &site = *here.site;
+  SmallVector<int64_t> shape(use.stored.getShape());
+  for (const Entry &entry : here.entries)
+    for (const Binding &binding : entry.bindings) {
+      if (binding.change->kind != Change::Replace || use.stored.getRank() > 2)
+        continue;
+      ArrayRef<int64_t> given = binding.change->value->type.getShape();
+      if (given.size() != shape.size() || site.kind == Site::Other)
+        continue;
+      bool swapped = (binding.layout == Layout::Transposed) != use.transposed;
+      for (size_t d = 0; d < shape.size(); ++d)
+        if (given[swapped ? shape.size() - 1 - d : d] != use.stored.getDimSize(d))
+          shape[d] = ShapedType::kDynamic;
+    }
+  return RankedTensorType::get(shape, use.stored.getElementType());
 }
 
 /// Puts a site and an adapt between the parameter and each of its uses. What lies between, a
 /// transposition, is copied for the use.
 void Emitter::enter(const SitePlan &here, ArrayRef<NamedAttribute> modules, Value route) {
   const Site &site = *here.site;
-  SmallVector<int64_t> shape(site.stored.getShape());
-  for (const Entry &entry : here.entries)
-    for (const Binding &binding : entry.bindings) {
-      if (binding.change->kind != Change::Replace || site.stored.getRank() > 2)
-        continue;
-      ArrayRef<int64_t> given = binding.change->value->type.getShape();
-      if (given.size() != shape.size() || site.kind == Site::Other)
-        continue;
-      bool swapped = (binding.layout == Layout::Transposed) != site.transposed;
-      for (size_t d = 0; d < shape.size(); ++d)
-        if (given[swapped ? shape.size() - 1 - d : d] != site.stored.getDimSize(d))
-          shape[d] = ShapedType::kDynamic;
-    }
-  RankedTensorType result = RankedTensorType::get(shape, site.stored.getElementType());
-
   for (const SiteUse &use : site.uses) {
     builder.setInsertionPoint(use.op);
     Location loc = use.op->getLoc();
     auto opened = modular::SiteOp::create(
-        builder, loc, site.stored, builder.getStringAttr(site.path()), parameters[use.constant],
-        site.transposed ? builder.getUnitAttr() : UnitAttr());
-    Value value = modular::AdaptOp::create(builder, loc, result, opened.getResult(), route,
-                                           builder.getDictionaryAttr(modules));
+        builder, loc, use.stored, builder.getStringAttr(site.path()), parameters[use.constant],
+        use.transposed ? builder.getUnitAttr() : UnitAttr());
+    Value value = modular::AdaptOp::create(builder, loc, adaptedType(here, use), opened.getResult(),
+                                           route, builder.getDictionaryAttr(modules));
     SmallVector<Operation *> between;
     for (Operation *op = use.op->getOperand(use.operand).getDefiningOp(); op != use.constant;
          op = op->getOperand(0).getDefiningOp())

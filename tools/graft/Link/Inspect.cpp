@@ -80,14 +80,14 @@ struct Tree {
   }
 };
 
-Json modulesOf(func::FuncOp main) {
+Json modulesOf(func::FuncOp main, const Sites &sites) {
   Tree root;
   llvm::DenseSet<Operation *> counted;
   main.walk([&](Operation *op) {
     StringRef name = op->getName().getStringRef();
     if (!name.starts_with("onnx.") || name == "onnx.Constant" || name == "onnx.Yield")
       return;
-    StringRef path = originOf(op->getLoc()).module;
+    StringRef path = sites.called(originOf(op->getLoc()).module);
     int64_t parameters = 0, bytes = 0;
     for (Value operand : op->getOperands()) {
       Operation *constant = operand.getDefiningOp();
@@ -228,8 +228,9 @@ Error graft::inspectBackbone(StringRef path, MLIRContext *context, const ImportO
     facts["inputs"].push_back(value(type, main.getArgAttrDict(index)));
   for (auto [index, type] : llvm::enumerate(main.getResultTypes()))
     facts["outputs"].push_back(value(type, main.getResultAttrDict(index)));
-  facts["modules"] = modulesOf(main);
-  facts["sites"] = sitesOf(Sites(**module));
+  Sites sites(**module);
+  facts["modules"] = modulesOf(main, sites);
+  facts["sites"] = sitesOf(sites);
   if (json)
     os << facts.dump(1, ' ', false, Json::error_handler_t::replace) << "\n";
   else

@@ -33,23 +33,21 @@ namespace {
 
 class Planner {
 public:
-  Planner(ModuleOp module, const LinkOptions &options)
-      : context(module.getContext()), options(options), owned(std::make_shared<Sites>(module)),
-        sites(*owned) {}
+  Planner(ModuleOp module, const LinkOptions &options) : module(module), options(options) {}
 
   Error run(LinkPlan &plan);
 
 private:
+  Error readAdapters(LinkPlan &plan);
   Error checkNames(LinkPlan &plan);
   void place(LinkPlan &plan, const LinkedAdapter &adapter, std::vector<Binding> bindings);
   Error checkSizes(LinkPlan &plan, const LinkedAdapter &adapter);
   Error checkConflicts(const LinkPlan &plan);
   SitePlan &planOf(LinkPlan &plan, Site *site);
 
-  MLIRContext *context;
+  ModuleOp module;
   const LinkOptions &options;
-  std::shared_ptr<Sites> owned;
-  Sites &sites;
+  std::shared_ptr<Sites> sites;
   std::map<Site *, size_t> order;
 };
 
@@ -122,10 +120,10 @@ void Planner::place(LinkPlan &plan, const LinkedAdapter &adapter, std::vector<Bi
     }
     // PEFT ties the trained tokens of an embedding to the weights that are tied to it.
     if (binding.change->kind == Change::Tokens)
-      for (const Site &site : sites.all())
+      for (const Site &site : sites->all())
         if (holdSameTable(*binding.site, site)) {
           Binding tied = binding;
-          tied.site = sites.find(site.module, site.role);
+          tied.site = sites->find(site.module, site.role);
           entryOf(tied.site).bindings.push_back(tied);
         }
     entryOf(binding.site).bindings.push_back(binding);
@@ -147,8 +145,8 @@ Error Planner::checkSizes(LinkPlan &plan, const LinkedAdapter &adapter) {
     return 0;
   };
   for (const SitePlan &here : plan.sites) {
-    Site *weight = sites.find(here.site->module, "weight"),
-         *bias = sites.find(here.site->module, "bias");
+    Site *weight = sites->find(here.site->module, "weight"),
+         *bias = sites->find(here.site->module, "bias");
     if (here.site != weight && here.site != bias)
       continue;
     const Binding *weightBinding, *biasBinding, *own;
@@ -192,21 +190,34 @@ Error Planner::checkConflicts(const LinkPlan &plan) {
   return Error::success();
 }
 
+Error Planner::readAdapters(LinkPlan &plan) {
+  plan.adapters.reserve(options.adapters.size());
+  std::vector<std::string> named;
+  for (const auto &option : options.adapters) {
+    auto adapter = readAdapter(option.directory, module.getContext());
+    if (!adapter)
+      return adapter.takeError();
+    auto paths = mapPaths(**adapter, options.maps);
+    if (!paths)
+      return paths.takeError();
+    for (MappedPath &path : *paths)
+      named.push_back(std::move(path.path));
+    plan.adapters.push_back(LinkedAdapter{option.name, option.scale, std::move(*adapter)});
+  }
+  sites = plan.backbone = std::make_shared<Sites>(module, named);
+  return Error::success();
+}
+
 Error Planner::run(LinkPlan &plan) {
-  plan.backbone = owned;
   if (Error error = checkNames(plan))
     return error;
   for (const auto &[pattern, replacement] : options.maps)
     if (std::string words; !llvm::Regex(pattern).isValid(words))
       return inputFault("--map: " + pattern + ": expected a POSIX extended expression: " + words);
-  plan.adapters.reserve(options.adapters.size());
-  for (const auto &option : options.adapters) {
-    auto adapter = readAdapter(option.directory, context);
-    if (!adapter)
-      return adapter.takeError();
-    plan.adapters.push_back(LinkedAdapter{option.name, option.scale, std::move(*adapter)});
-    const LinkedAdapter &linked = plan.adapters.back();
-    auto bindings = bindAdapter(*linked.adapter, sites, options.maps);
+  if (Error error = readAdapters(plan))
+    return error;
+  for (const LinkedAdapter &linked : plan.adapters) {
+    auto bindings = bindAdapter(*linked.adapter, *sites, options.maps);
     if (!bindings)
       return bindings.takeError();
     place(plan, linked, std::move(*bindings));

@@ -241,9 +241,9 @@ struct Rewrite {
 
 class Binder {
 public:
-  Binder(const Adapter &adapter, Sites &sites) : adapter(adapter), sites(sites) {}
+  Binder(const Adapter &adapter, Sites &sites, std::vector<MappedPath> paths)
+      : adapter(adapter), sites(sites), paths(std::move(paths)) {}
 
-  Error applyMaps(PathMaps maps);
   Expected<std::vector<Binding>> bind();
 
 private:
@@ -253,8 +253,8 @@ private:
     bindings.assign(adapter.changes.size(), Binding());
     for (auto [i, change] : llvm::enumerate(adapter.changes)) {
       bindings[i].change = &change;
-      bindings[i].site = sites.find(rewrite.apply(paths[i]), change.role);
-      bindings[i].part = parts[i];
+      bindings[i].site = sites.find(rewrite.apply(paths[i].path), change.role);
+      bindings[i].part = paths[i].part;
       bound += bindings[i].site != nullptr;
     }
     return bound;
@@ -268,7 +268,6 @@ private:
     return {nullptr, ""};
   }
 
-  Error takePart(StringRef replacement);
   Error learnPrefix(std::vector<Binding> &chosen);
   std::set<Rewrite> candidates(size_t unbound, bool renames);
   std::string nearest(const Change &change, StringRef path);
@@ -278,45 +277,8 @@ private:
 
   const Adapter &adapter;
   Sites &sites;
-  std::vector<std::string> paths;
-  std::vector<std::optional<std::pair<int64_t, int64_t>>> parts;
+  std::vector<MappedPath> paths;
 };
-
-Error Binder::applyMaps(PathMaps maps) {
-  for (const Change &change : adapter.changes) {
-    paths.push_back(change.module);
-    parts.emplace_back();
-    for (const auto &[pattern, replacement] : maps) {
-      llvm::Regex regex(pattern);
-      std::string words;
-      if (!regex.match(change.module))
-        continue;
-      paths.back() = regex.sub(replacement, change.module, &words);
-      if (!words.empty())
-        return inputFault("--map: " + replacement + ": " + words);
-      if (Error error = takePart(replacement))
-        return error;
-      break;
-    }
-  }
-  return Error::success();
-}
-
-/// Takes `[BEGIN:END]` from the end of the last path.
-Error Binder::takePart(StringRef replacement) {
-  StringRef path = paths.back();
-  if (!path.consume_back("]"))
-    return Error::success();
-  auto [module, range] = path.rsplit('[');
-  auto [begin, end] = range.split(':');
-  std::pair<int64_t, int64_t> rows;
-  if (begin.getAsInteger(10, rows.first) || end.getAsInteger(10, rows.second) || rows.first < 0)
-    return inputFault("--map: " + replacement + ": expected rows as [BEGIN:END], found [" + range +
-                      "]");
-  parts.back() = rows;
-  paths.back() = module.str();
-  return Error::success();
-}
 
 /// Changes of prefix under which the change would bind. A class around the model adds components or
 /// takes some away; with `renames`, it has another name. An index is never exchanged for another:
@@ -324,7 +286,7 @@ Error Binder::takePart(StringRef replacement) {
 std::set<Rewrite> Binder::candidates(size_t unbound, bool renames) {
   std::set<Rewrite> rewrites;
   SmallVector<StringRef> own, other;
-  StringRef(paths[unbound]).split(own, '.');
+  StringRef(paths[unbound].path).split(own, '.');
   auto named = [](ArrayRef<StringRef> parts) {
     return llvm::none_of(parts, [](StringRef part) { return llvm::all_of(part, llvm::isDigit); });
   };
@@ -420,7 +382,7 @@ Error Binder::learnPrefix(std::vector<Binding> &chosen) {
     return Error::success();
   }
   auto binding = llvm::find_if(best, [](const Binding &binding) { return !binding.site; });
-  std::string path = bestRewrite.apply(paths[binding - best.begin()]);
+  std::string path = bestRewrite.apply(paths[binding - best.begin()].path);
   return inputFault(where(*binding->change) + ": expected a site " + path + "." +
                     binding->change->role + " in the backbone, found none" +
                     nearest(*binding->change, path));
@@ -481,10 +443,46 @@ bool graft::holdSameTable(const Site &embedding, const Site &linear) {
   return true;
 }
 
+/// Takes `[BEGIN:END]` from the end of the path.
+static Error takePart(MappedPath &mapped, StringRef replacement) {
+  StringRef path = mapped.path;
+  if (!path.consume_back("]"))
+    return Error::success();
+  auto [module, range] = path.rsplit('[');
+  auto [begin, end] = range.split(':');
+  std::pair<int64_t, int64_t> rows;
+  if (begin.getAsInteger(10, rows.first) || end.getAsInteger(10, rows.second) || rows.first < 0)
+    return inputFault("--map: " + replacement + ": expected rows as [BEGIN:END], found [" + range +
+                      "]");
+  mapped.part = rows;
+  mapped.path = module.str();
+  return Error::success();
+}
+
+Expected<std::vector<MappedPath>> graft::mapPaths(const Adapter &adapter, PathMaps maps) {
+  std::vector<MappedPath> paths;
+  for (const Change &change : adapter.changes) {
+    paths.push_back({change.module});
+    for (const auto &[pattern, replacement] : maps) {
+      llvm::Regex regex(pattern);
+      std::string words;
+      if (!regex.match(change.module))
+        continue;
+      paths.back().path = regex.sub(replacement, change.module, &words);
+      if (!words.empty())
+        return inputFault("--map: " + replacement + ": " + words);
+      if (Error error = takePart(paths.back(), replacement))
+        return std::move(error);
+      break;
+    }
+  }
+  return paths;
+}
+
 Expected<std::vector<Binding>> graft::bindAdapter(const Adapter &adapter, Sites &sites,
                                                   PathMaps maps) {
-  Binder binder(adapter, sites);
-  if (Error error = binder.applyMaps(maps))
-    return std::move(error);
-  return binder.bind();
+  auto paths = mapPaths(adapter, maps);
+  if (!paths)
+    return paths.takeError();
+  return Binder(adapter, sites, std::move(*paths)).bind();
 }

@@ -35,6 +35,15 @@ struct Binding {
 /// `[BEGIN:END]`: rows of the layer's (out, in), the module's part of it.
 using PathMaps = llvm::ArrayRef<std::pair<std::string, std::string>>;
 
+/// Where a change's module is in the backbone, as far as `--map` says.
+struct MappedPath {
+  std::string path;
+  std::optional<std::pair<int64_t, int64_t>> part = std::nullopt;
+};
+
+/// The paths of all changes of `adapter`, in their order.
+llvm::Expected<std::vector<MappedPath>> mapPaths(const Adapter &adapter, PathMaps maps);
+
 /// Binds every change of `adapter`: by path, after `maps` and, if paths don't agree as they are,
 /// after one change of prefix that is learned from all of them; by shape and orientation; and by
 /// value where the adapter holds a copy of the backbone's parameter. Or fails with a Fault that

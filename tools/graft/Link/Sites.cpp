@@ -38,8 +38,14 @@ bool swaps(Operation *op) {
 }
 
 /// The constant that an operand reads, through ops that keep its elements; null if there is none.
-Operation *traceConstant(Value value, bool &transposed) {
+/// `source` is what stands for the parameter itself: an exporter that finds two parameters equal
+/// gives the second an Identity of the first.
+Operation *traceConstant(Value value, bool &transposed, Value *source = nullptr) {
+  bool own = false;
   while (Operation *op = value.getDefiningOp()) {
+    if (!own && source)
+      *source = value;
+    own |= isOp(op, "Identity");
     if (isOp(op, "Constant"))
       return op;
     if (isOp(op, "Transpose")) {
@@ -116,13 +122,12 @@ std::pair<StringRef, StringRef> splitName(StringRef name) {
 
 /// Exporters fold a normalisation into the convolution before it. The weight then has a made-up
 /// name, or is read in the normalisation's module, and what an adapter says of the original no
-/// longer fits it. `owner` is the convolution's own path, where its weight tells.
-bool isFolded(Operation *op, StringRef &owner) {
+/// longer fits it. `path` is the convolution's scope; `owner` its own path, where its weight tells.
+bool isFolded(Operation *op, StringRef path, StringRef &owner) {
   if (!isOp(op, "Conv") && !isOp(op, "ConvTranspose"))
     return false;
   bool transposed = false;
   Operation *weight = traceConstant(op->getOperand(1), transposed);
-  StringRef path = originOf(op->getLoc()).module;
   if (!weight || path.empty())
     return false;
   auto [module, role] = splitName(originOf(weight->getLoc()).node);
@@ -132,22 +137,43 @@ bool isFolded(Operation *op, StringRef &owner) {
   return true;
 }
 
+/// The bias of a product, if it is a constant: added within the op or behind it.
+Value biasBehind(Operation *op) {
+  bool transposed = false;
+  Value source;
+  if (isOp(op, "Gemm"))
+    return op->getNumOperands() > 2 && traceConstant(op->getOperand(2), transposed, &source)
+               ? source
+               : nullptr;
+  if (op->getNumResults() != 1 || !op->getResult(0).hasOneUse())
+    return nullptr;
+  Operation *user = *op->getResult(0).user_begin();
+  if (isOp(user, "Add"))
+    for (Value operand : user->getOperands())
+      if (traceConstant(operand, transposed, &source))
+        return source;
+  return nullptr;
+}
+
 /// The name that the bias behind a product gives to its module, where the product itself has none.
 StringRef moduleOfBias(Operation *op, bool &mangled) {
-  if (op->getNumResults() != 1 || !op->getResult(0).hasOneUse())
+  Value bias = biasBehind(op);
+  if (!bias || !isOp(bias.getDefiningOp(), "Constant"))
     return "";
-  Operation *user = *op->getResult(0).user_begin();
-  if (!isOp(user, "Add"))
+  StringRef name = originOf(bias.getDefiningOp()->getLoc()).node;
+  auto [module, role] = splitName(name);
+  if (role != "bias")
     return "";
-  for (Value operand : user->getOperands())
-    if (Operation *constant = operand.getDefiningOp(); isOp(constant, "Constant")) {
-      StringRef name = originOf(constant->getLoc()).node;
-      if (auto [module, role] = splitName(name); role == "bias") {
-        mangled = isMangled(name);
-        return module;
-      }
-    }
-  return "";
+  mangled = isMangled(name);
+  return module;
+}
+
+/// `a.b` of `a.b_1`, or nothing.
+StringRef withoutCount(StringRef scope) {
+  StringRef stem = scope.rtrim("0123456789");
+  if (stem.size() == scope.size() || !stem.consume_back("_") || stem.empty() || stem.back() == '.')
+    return "";
+  return stem;
 }
 
 } // namespace
@@ -188,16 +214,118 @@ static bool sameConstant(Operation *a, Operation *b) {
   return aBytes && bBytes && *aBytes == *bBytes;
 }
 
-Sites::Sites(ModuleOp module) {
+/// Whether two uses read the same matrix, or whatever it is, in the same orientation or not.
+static bool sameValues(const SiteUse &a, const SiteUse &b) {
+  if (a.transposed == b.transposed)
+    return a.stored == b.stored && sameConstant(a.constant, b.constant);
+  if (a.stored.getElementType() != b.stored.getElementType() || a.stored.getRank() != 2 ||
+      b.stored.getRank() != 2 || a.stored.getDimSize(0) != b.stored.getDimSize(1) ||
+      a.stored.getDimSize(1) != b.stored.getDimSize(0))
+    return false;
+  std::vector<char> aBuffer, bBuffer;
+  auto aBytes = constantBytes(a.constant, aBuffer), bBytes = constantBytes(b.constant, bBuffer);
+  return aBytes && bBytes &&
+         ArrayRef<char>(transposeBytes(*aBytes, a.stored.getDimSize(0), a.stored.getDimSize(1),
+                                       elementSize(a.stored.getElementType()))) == *bBytes;
+}
+
+/// An op that reads a parameter, and from where.
+struct Sites::Read {
+  SiteUse use;
+  Value source;
+  /// The op's scope, and whether only the op's name tells it.
+  std::string scope;
+  bool fromName = false;
+  /// The module that the scope is a call of.
+  std::string module;
+};
+
+Sites::Sites(ModuleOp module, ArrayRef<std::string> named) {
+  std::vector<Read> reads;
   module.walk([&](Operation *op) {
     if (isOp(op, "Transpose") || isOp(op, "Identity") || isOp(op, "Cast") || isOp(op, "Constant"))
       return;
     for (OpOperand &operand : op->getOpOperands()) {
-      bool transposed = false;
-      if (Operation *constant = traceConstant(operand.get(), transposed))
-        add(SiteUse{op, operand.getOperandNumber(), constant}, transposed);
+      Read read;
+      bool transposedByOps = false;
+      Operation *constant = traceConstant(operand.get(), transposedByOps, &read.source);
+      auto type = constant ? dyn_cast<RankedTensorType>(constant->getResult(0).getType())
+                           : RankedTensorType();
+      if (!type || !isParameterElement(type.getElementType()) || type.getRank() == 0)
+        continue;
+      const Use kind = classify(op, operand.getOperandNumber(), type);
+      Origin origin = originOf(op->getLoc());
+      read.use = SiteUse{op, operand.getOperandNumber(), constant, type,
+                         type.getRank() == 2 && (kind.transposed ^ transposedByOps)};
+      read.scope = origin.module.str();
+      read.fromName = origin.node.contains('/');
+      reads.push_back(std::move(read));
     }
   });
+  resolveCalls(reads, named);
+  for (const Read &read : reads)
+    if (std::optional<Site> site = describe(read, read.module))
+      add(std::move(*site));
+}
+
+/// Whether two reads are of one parameter of one module, if their scopes may be calls of it. A read
+/// under another name of equal values is of a module of its own: exporters merge parameters of
+/// distinct modules that happen to be equal, such as new norms. Only weights that the exporter has
+/// turned have a copy, without a name, for each call: there the bias tells.
+bool Sites::sameParameter(const Read &a, const Read &b) {
+  if (!sameValues(a.use, b.use))
+    return false;
+  if (a.source == b.source)
+    return true;
+  if (!splitName(originOf(a.use.constant->getLoc()).node).second.empty() &&
+      !splitName(originOf(b.use.constant->getLoc()).node).second.empty())
+    return false;
+  return biasBehind(a.use.op) == biasBehind(b.use.op);
+}
+
+/// Finds which scopes are calls of modules that other scopes have named before. A scope may be both
+/// a call of `a` and the module `a_1`.
+void Sites::resolveCalls(std::vector<Read> &reads, ArrayRef<std::string> named) {
+  auto isNamed = [&](StringRef scope) {
+    return llvm::any_of(named, [&](StringRef path) {
+      return path == scope || path.ends_with(("." + scope).str()) ||
+             scope.ends_with(("." + path).str());
+    });
+  };
+  // A scope is longer than the module's that it is a call of.
+  std::map<std::pair<size_t, StringRef>, std::vector<Read *>> scopes;
+  for (Read &read : reads)
+    scopes[{read.scope.size(), read.scope}].push_back(&read);
+  std::map<std::string, std::vector<const Read *>> known;
+  for (auto &[key, here] : scopes) {
+    const StringRef scope = key.second, stem = withoutCount(scope);
+    size_t found = 0;
+    for (Read *read : here) {
+      read->module = read->scope;
+      std::optional<Site> site;
+      if (!stem.empty() && read->fromName)
+        site = describe(*read, stem);
+      if (site && llvm::any_of(known[site->path()],
+                               [&](const Read *other) { return sameParameter(*read, *other); })) {
+        read->module = stem.str();
+        ++found;
+      }
+    }
+    // The adapter's module must be somewhere.
+    if (found == here.size() && found > 0 && isNamed(scope))
+      for (Read *read : here)
+        read->module = read->scope;
+    else if (found == here.size() && found > 0)
+      calls[scope.str()] = stem.str();
+    for (const Read *read : here)
+      if (std::optional<Site> site = describe(*read, read->module))
+        known[site->path()].push_back(read);
+  }
+}
+
+StringRef Sites::called(StringRef scope) const {
+  auto it = calls.find(scope.str());
+  return it == calls.end() ? scope : StringRef(it->second);
 }
 
 Site *Sites::find(StringRef module, StringRef role) {
@@ -239,7 +367,7 @@ void Sites::write(Site &site) {
     Operation *constant = builder.create(zeros);
     if (isOp(use.op, "Gemm")) {
       use.op->insertOperands(2, constant->getResult(0));
-      site.uses.push_back({use.op, 2, constant});
+      site.uses.push_back({use.op, 2, constant, site.stored});
       continue;
     }
     builder.setInsertionPointAfter(use.op);
@@ -248,23 +376,21 @@ void Sites::write(Site &site) {
                        TypeRange(product.getType()));
     Operation *add = builder.create(sum);
     product.replaceAllUsesExcept(add->getResult(0), add);
-    site.uses.push_back({add, 1, constant});
+    site.uses.push_back({add, 1, constant, site.stored});
   }
   site.absent = false;
 }
 
-void Sites::add(SiteUse use, bool transposedByOps) {
-  auto type = dyn_cast<RankedTensorType>(use.constant->getResult(0).getType());
-  if (!type || !isParameterElement(type.getElementType()) || type.getRank() == 0)
-    return;
-  Use kind = classify(use.op, use.operand, type);
-  Origin origin = originOf(use.op->getLoc());
+/// The parameter that an op reads, if the op is in the module `scope`. Nothing if it is none.
+std::optional<Site> Sites::describe(const Read &read, StringRef scope) {
+  const SiteUse &use = read.use;
+  Use kind = classify(use.op, use.operand, use.stored);
   Site site;
   site.constant = originOf(use.constant->getLoc()).node.str();
   auto [namedModule, namedRole] = splitName(site.constant);
   bool isMangledBias = false;
 
-  site.module = origin.module.str();
+  site.module = scope.str();
   if (site.module.empty()) {
     site.module = namedModule.str();
     if (site.module.empty() && kind.kind == Site::Linear)
@@ -272,12 +398,12 @@ void Sites::add(SiteUse use, bool transposedByOps) {
   }
   // A module that computes with the parameters of another inside it, as torch's
   // MultiheadAttention does with out_proj, is not their owner.
-  if (!origin.module.empty()) {
+  if (!scope.empty()) {
     StringRef owner = namedModule;
     bool isMangledOwner = false; // of no use: its path can't begin with this one's
     if (namedRole.empty() && kind.kind == Site::Linear)
       owner = moduleOfBias(use.op, isMangledOwner);
-    if (owner.starts_with((origin.module + ".").str()))
+    if (owner.starts_with((scope + ".").str()))
       site.module = owner.str();
   }
   if (!namedRole.empty() && namedModule == site.module)
@@ -288,31 +414,36 @@ void Sites::add(SiteUse use, bool transposedByOps) {
     site.module = namedModule.str();
     site.role = namedRole.str();
   } else {
-    return;
+    return std::nullopt;
   }
   site.mangled = site.module == namedModule ? isMangled(site.constant) : isMangledBias;
-  if (namedRole.empty() && (site.module.empty() || type.getNumElements() == 1))
-    return; // a number in a formula
+  if (namedRole.empty() && (site.module.empty() || use.stored.getNumElements() == 1))
+    return std::nullopt; // a number in a formula
   site.kind = kind.kind;
-  site.stored = type;
-  site.transposed = type.getRank() == 2 && (kind.transposed ^ transposedByOps);
-  if (StringRef owner; isFolded(use.op, owner)) {
+  site.stored = use.stored;
+  site.transposed = use.transposed;
+  if (StringRef owner; isFolded(use.op, scope, owner)) {
     site.obstacle =
         "its weight isn't the module's own: the exporter has folded a normalisation into "
         "it; export without that folding";
     if (!owner.empty())
       site.module = owner.str();
   }
-
-  auto [it, isNew] = byPath.try_emplace(site.path(), list.size());
   site.uses.push_back(use);
+  return site;
+}
+
+void Sites::add(Site site) {
+  auto [it, isNew] = byPath.try_emplace(site.path(), list.size());
   if (isNew) {
     list.push_back(std::move(site));
     return;
   }
   Site &known = list[it->second];
-  if (known.stored == site.stored && known.transposed == site.transposed &&
-      sameConstant(known.uses.front().constant, use.constant))
+  const SiteUse &first = known.uses.front(), &use = site.uses.front();
+  const bool turned = first.transposed != use.transposed;
+  if ((!turned || (known.kind == Site::Linear && site.kind == Site::Linear)) &&
+      sameValues(first, use))
     known.uses.push_back(use);
   else if (known.kind == Site::Other && site.kind != Site::Other)
     known = std::move(site); // a layer's weight outranks whatever else the module multiplies with

@@ -27,9 +27,13 @@ struct SiteUse {
   /// The `onnx.Constant` that holds the parameter. Transpose, Cast and Identity ops may lie
   /// between.
   mlir::Operation *constant = nullptr;
+  /// The constant's type, and whether its matrix is (in, out).
+  mlir::RankedTensorType stored = nullptr;
+  bool transposed = false;
 };
 
-/// A parameter of a module, with all its uses: they read the same values.
+/// A parameter of a module, with all its uses, in every call of the module: they read the same
+/// values.
 struct Site {
   /// The module's path, and the parameter's name in it: `weight` or `bias` mostly.
   std::string module, role;
@@ -40,7 +44,7 @@ struct Site {
   bool absent = false;
   /// What the op that reads it makes of it.
   enum Kind { Linear, Convolution, TransposedConvolution, Embedding, Bias, Other } kind = Other;
-  /// The type of the constant, and whether its matrix is (in, out).
+  /// Of the first use: linear layers may be kept in either way, use by use.
   mlir::RankedTensorType stored;
   bool transposed = false;
   /// The name of the constant in the ONNX file.
@@ -57,18 +61,28 @@ struct Site {
 /// The sites of a backbone's `@main`.
 class Sites {
 public:
-  explicit Sites(mlir::ModuleOp module);
+  /// `named` are modules that adapters speak of: no scope of such a name is only a call of
+  /// another module.
+  explicit Sites(mlir::ModuleOp module, llvm::ArrayRef<std::string> named = {});
 
   const std::deque<Site> &all() const { return list; }
   /// The site of a module's parameter, or null.
   Site *find(llvm::StringRef module, llvm::StringRef role);
+  /// The module of which the scope of a node's name is another call: torch's older exporter writes
+  /// the second call of `a.b` as `a.b_1`. The scope itself where it isn't one.
+  llvm::StringRef called(llvm::StringRef scope) const;
 
   /// Writes the zeros of a bias that is absent, and what adds them, so that the site has uses.
   void write(Site &site);
 
 private:
-  void add(SiteUse use, bool transposedByOps);
+  struct Read;
+  static std::optional<Site> describe(const Read &read, llvm::StringRef scope);
+  static bool sameParameter(const Read &a, const Read &b);
+  void resolveCalls(std::vector<Read> &reads, llvm::ArrayRef<std::string> named);
+  void add(Site site);
 
+  std::map<std::string, std::string> calls;
   std::deque<Site> list;                // sites keep their places
   std::map<std::string, size_t> byPath; // as it is, and mangled where it is known as that alone
 };
