@@ -94,6 +94,19 @@ Value GraphBuilder::rowsOf(Value x) {
                            x, integers({-1, width}));
 }
 
+Value GraphBuilder::vectorsLike(Value rows, Value like) {
+  SmallVector<int64_t> dims(dimsOf(like));
+  if (dims.size() == 2)
+    return rows;
+  const int64_t leading = dims.size() - 1;
+  dims.back() = dimsOf(rows).back();
+  Value front = ShapeOp::create(*this, RankedTensorType::get({leading}, getI64Type()), like,
+                                getI64IntegerAttr(leading), getI64IntegerAttr(0));
+  Value shape = ConcatOp::create(*this, RankedTensorType::get({leading + 1}, getI64Type()),
+                                 ValueRange{front, integers(dims.back())}, /*axis=*/int64_t(0));
+  return ReshapeOp::create(*this, RankedTensorType::get(dims, element(rows)), rows, shape);
+}
+
 Value GraphBuilder::reshapeTo(Value x, Value like) {
   auto type = RankedTensorType::get(dimsOf(like), element(x));
   return ReshapeOp::create(*this, type, x, shapeOf(like));

@@ -54,6 +54,8 @@ public:
   Value linear(Value x, Value weight, Value bias);
   /// `x` as a matrix of its last dimension's rows.
   Value rowsOf(Value x);
+  /// Rows of vectors in the places of the vectors of `like`, which has as many.
+  Value vectorsLike(Value rows, Value like);
   /// `x` with the shape of `like`, which has as many elements.
   Value reshapeTo(Value x, Value like);
   /// `x` repeated to the shape of `like`.

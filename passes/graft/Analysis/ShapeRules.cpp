@@ -349,11 +349,26 @@ static bool routeOf(SymbolicShapes &shapes, Operation *op, Results &results) {
   return true;
 }
 
+/// What is asked row by row: as many rows as the first input has.
+static bool route(SymbolicShapes &shapes, Operation *op, Results &results) {
+  auto route = cast<modular::RouteOp>(op);
+  if (route.getInputs().empty() || dimsOf(shapes, op, 0).empty())
+    return false;
+  results[0].dims = {dimsOf(shapes, op, 0).front(), Polynomial(route.getType().getSlots())};
+  return true;
+}
+
 /// The parts' dims are those of what is aggregated: the rows, then what a module yields.
 static bool apply(SymbolicShapes &shapes, Operation *op, Results &results) {
   auto apply = cast<modular::ApplyOp>(op);
-  if (!apply.isInlined())
-    return false;
+  if (!apply.isInlined()) {
+    auto part = apply.getParts().getType().getType();
+    if (part.getRank() == 0 || llvm::any_of(part.getShape().drop_front(), ShapedType::isDynamic))
+      return false;
+    results[0].dims = {dimsOf(shapes, op, 0).front()};
+    llvm::append_range(results[0].dims, part.getShape().drop_front());
+    return true;
+  }
   Value yielded = apply.getBodies().front().front().getTerminator()->getOperand(0);
   if (!shapes.isKnown(yielded))
     return false;
@@ -411,6 +426,7 @@ static const llvm::StringMap<Rule> &ruleTable() {
     add(constantOfShape, "ConstantOfShape");
     add(range, "Range");
     add(branches, "If");
+    table["modular.route"] = route;
     table["modular.route_of"] = routeOf;
     table["modular.apply"] = apply;
     table["modular.aggregate"] = aggregate;

@@ -17,6 +17,8 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     aggregated in the place of the op or ops that it was.
 
     * `com.microsoft`'s MoE: softmax of the scores, the k greatest, their weights as they are or over their sum.
+    * Sums of gated branches: `Σ_e w[…, e] · f_e(x)` with weights for all modules, or for those that a TopK chose, as a tree of additions or a sum over
+      stacked branches. All f_e start from one x, and act on vectors along the last dimension.
 
     Leaves alone: all else. Refuses a MoE whose attributes say what is not supported.
   }];

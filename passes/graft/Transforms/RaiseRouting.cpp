@@ -36,12 +36,33 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
         return signalPassFailure();
       anyRaised |= *raised;
     }
+    if (anyRaised)
+      inferShapes(main); // an op of another domain has no shape
+    anyRaised |= raiseSums(main);
     if (!anyRaised)
       return;
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(main.getBody().front())))
       if (isOpTriviallyDead(&op))
         op.erase();
     inferShapes(main);
+  }
+
+  bool raiseSums(func::FuncOp main) {
+    SmallVector<Operation *> candidates;
+    for (Operation &op : main.getBody().front())
+      if (isa<onnx::AddOp, onnx::ReduceSumOp>(op))
+        candidates.push_back(&op);
+    bool anyRaised = false;
+    std::optional<SymbolicShapes> shapes;
+    for (Operation *op : candidates) {
+      if (!shapes)
+        shapes.emplace(main);
+      if (!raise::raiseGatedSum(getOperation(), *shapes, op))
+        continue;
+      anyRaised = true;
+      shapes.reset(); // another mixture may read what this one gives
+    }
+    return anyRaised;
   }
 };
 } // namespace

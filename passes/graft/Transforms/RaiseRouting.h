@@ -8,6 +8,7 @@
 #ifndef GRAFT_TRANSFORMS_RAISEROUTING_H
 #define GRAFT_TRANSFORMS_RAISEROUTING_H
 
+#include "graft/Analysis/SymbolicShapes.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/GraphBuilder.h"
 
@@ -54,6 +55,10 @@ struct Rows {
 /// Rows of part `index` of a stacked constant along its first dimension, where `b` stands. The
 /// bytes are the constant's own unless rows are left out between them.
 mlir::Value buildPart(onnx::GraphBuilder &b, mlir::Value value, int64_t index, Rows rows = {});
+
+/// Σ_e gate_e · branch_e, as a tree of additions or a sum over stacked branches, where all gates
+/// are of one router and all branches start from one value. Returns whether it was replaced.
+bool raiseGatedSum(mlir::ModuleOp module, const SymbolicShapes &shapes, mlir::Operation *op);
 
 /// com.microsoft's MoE. Returns whether it was replaced; an op that says what Graft does not do is
 /// an error.

@@ -73,7 +73,7 @@ modular.module @e0 function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
 func.func @symbols(%x: tensor<?x2xf32>, %c: tensor<?x1xi64>, %w: tensor<?x1xf32>) -> tensor<?x2xf32> {
   %r = modular.route_of %c, %w : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<1, 1>
   %p = modular.apply %r [@e0](%x) : !modular.route<1, 1>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
-  // expected-error @+1 {{not supported: aggregate: an operand whose rank is not known}}
+  // expected-error @+1 {{not supported: aggregate: it is not inlined (graft-inline-modules)}}
   %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }

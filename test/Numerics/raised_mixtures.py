@@ -1,0 +1,44 @@
+# RUN: %python %s
+# Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Mixtures as torch's exporters take them apart: as many routers are found as there are, and none where there is none;
+outputs are torch's."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+FIXTURES = Path(__file__).resolve().parent.parent / "Fixtures" / "mixtures"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--graft", default="graft")
+    graft = parser.parse_args().graft
+    bad = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for case, facts in json.loads((FIXTURES / "manifest.json").read_text()).items():
+            model, values = FIXTURES / f"{case}.onnx", np.load(FIXTURES / facts["values"])
+            text = subprocess.run([graft, "compile", model, "--emit", "modular", "-o", "-"], check=True, capture_output=True, text=True)
+            found = sum("modular.router" in line and "fixed by task" not in line for line in text.stdout.splitlines())
+            if found != facts["routers"]:
+                bad.append(f"{case}: {found} routers, expected {facts['routers']}")
+            subprocess.run([graft, "compile", model, "-o", folder / "m.so"], check=True, stdout=subprocess.DEVNULL)
+            for key in (key for key in values if key.startswith("x.")):
+                np.save(folder / "x.npy", values[key])
+                subprocess.run([graft, "run", folder / "m.so", "--input", f"x=@{folder}/x.npy", "--output", f"y=@{folder}/y.npy"], check=True)
+                wanted = values[key.replace("x", "y")]
+                error = np.linalg.norm(np.load(folder / "y.npy") - wanted) / np.linalg.norm(wanted)
+                if not error <= 1e-5:
+                    bad.append(f"{case}, {key}: relative error {error:.1e}")
+    if bad:
+        sys.exit("\n".join(bad))
+
+
+main()
