@@ -10,6 +10,7 @@
 #include "graft/Driver/CompileOptions.h"
 #include "graft/Driver/Describe.h"
 #include "graft/Driver/Diagnostics.h"
+#include "graft/Driver/Outputs.h"
 #include "graft/Driver/TextOutput.h"
 #include "graft/Import/Import.h"
 #include "graft/Register/Register.h"
@@ -152,11 +153,13 @@ LogicalResult Compilation::runPasses(const PhaseInfo &info, mlir::ModuleOp targe
 LogicalResult Compilation::importBackbone() {
   ImportOptions import;
   import.allowLinks = options.allowLinks;
+  std::vector<std::string> externalFiles;
+  import.externalFiles = &externalFiles;
   auto imported = importOnnx(options.backbone, &context, import);
   if (!imported)
     return check(imported.takeError());
   module = std::move(*imported);
-  return success();
+  return check(checkOverwrites(options, externalFiles));
 }
 
 LogicalResult Compilation::link() {
@@ -226,6 +229,8 @@ void Compilation::report() {
 }
 
 int Compilation::run() {
+  if (failed(check(checkPlaces(options))))
+    return *exitCode;
   for (const PhaseInfo &info : getPhases()) {
     if (failed(runTimed(info)))
       return fail(info);

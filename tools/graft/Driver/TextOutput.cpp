@@ -55,6 +55,12 @@ static std::string printWithOrigins(Operation *op, OpPrintingFlags flags) {
   return kept + "\n";
 }
 
+std::string graft::weightsBeside(llvm::StringRef path) {
+  llvm::SmallString<128> beside(path);
+  llvm::sys::path::replace_extension(beside, "safetensors");
+  return beside.str().str();
+}
+
 llvm::Error graft::writeText(Operation *op, llvm::StringRef path) {
   std::string text = printWithOrigins(op, OpPrintingFlags());
   if (path != "-") {
@@ -71,9 +77,7 @@ llvm::Error graft::writeText(Operation *op, llvm::StringRef path) {
       for (auto &[key, weight] : weights)
         if (auto bytes = store.lookup(key))
           tensors.push_back({key.str(), weight.getType(), *bytes});
-      llvm::SmallString<128> beside(path);
-      llvm::sys::path::replace_extension(beside, "safetensors");
-      if (llvm::Error error = writeSafetensors(beside, tensors))
+      if (llvm::Error error = writeSafetensors(weightsBeside(path), tensors))
         return error.isA<Fault>() ? std::move(error) : inputFault(llvm::toString(std::move(error)));
     }
   }

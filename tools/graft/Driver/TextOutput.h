@@ -18,6 +18,9 @@ namespace graft {
 /// "-".
 llvm::Error writeText(mlir::Operation *op, llvm::StringRef path);
 
+/// Where the weights of a text at `path` go.
+std::string weightsBeside(llvm::StringRef path);
+
 /// Writes bytes to `path` in one step, or to standard output.
 llvm::Error writeBytes(llvm::StringRef bytes, llvm::StringRef path);
 

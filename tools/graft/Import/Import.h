@@ -13,11 +13,16 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
+#include <string>
+#include <vector>
+
 namespace graft {
 
 struct ImportOptions {
   /// External data may be symbolic or hard links, as in the caches of model hubs.
   bool allowLinks = false;
+  /// Gets the paths of the files of external data, if it is there.
+  std::vector<std::string> *externalFiles = nullptr;
 };
 
 /// Reads the ONNX file at `path` into a module with one function, `@main`.

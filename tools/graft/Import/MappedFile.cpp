@@ -89,6 +89,7 @@ Expected<std::shared_ptr<const MappedFile>> ExternalFiles::open(StringRef locati
   if (!file)
     return inputFault(where + ": external data: " + toString(file.takeError()));
   drop.release();
+  paths.push_back(path.str().str());
   entry->second = *file;
   return *file;
 }

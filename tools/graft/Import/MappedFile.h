@@ -15,6 +15,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace graft {
 
@@ -46,7 +47,11 @@ public:
   llvm::Expected<std::shared_ptr<const MappedFile>> open(llvm::StringRef location,
                                                          llvm::StringRef where);
 
+  /// Of all that have been opened.
+  const std::vector<std::string> &openedPaths() const { return paths; }
+
 private:
+  std::vector<std::string> paths;
   std::string folder;
   bool allowLinks;
   llvm::StringMap<std::shared_ptr<const MappedFile>> files;

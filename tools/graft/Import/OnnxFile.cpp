@@ -41,6 +41,7 @@ public:
       : model(model), external(model.file, options.allowLinks) {}
 
   Error readModel();
+  const std::vector<std::string> &externalFiles() const { return external.openedPaths(); }
 
 private:
   Error readGraph(GraphProto &graph);
@@ -311,6 +312,8 @@ Expected<std::unique_ptr<OnnxModel>> graft::readOnnxFile(StringRef path,
   TensorReader reader(*model, options);
   if (Error error = reader.readModel())
     return std::move(error);
+  if (options.externalFiles)
+    *options.externalFiles = reader.externalFiles();
   return std::move(model);
 }
 

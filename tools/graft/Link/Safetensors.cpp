@@ -18,6 +18,9 @@ using namespace mlir;
 using namespace graft;
 using llvm::Expected;
 
+/// What a header of ours begins with.
+static Json metadata() { return {{"producer", "graft"}}; }
+
 /// The format's own limit.
 static constexpr uint64_t maxHeader = 100'000'000;
 
@@ -133,6 +136,17 @@ Expected<SafetensorsFile> SafetensorsFile::open(StringRef path, MLIRContext *con
   return std::move(file);
 }
 
+bool graft::isWrittenByGraft(StringRef path) {
+  auto mapped = MappedFile::open(path);
+  if (!mapped) {
+    llvm::consumeError(mapped.takeError());
+    return false;
+  }
+  ArrayRef<char> bytes = (*mapped)->bytes();
+  const std::string start = R"({"__metadata__":)" + metadata().dump();
+  return bytes.size() >= 8 && StringRef(bytes.data() + 8, bytes.size() - 8).starts_with(start);
+}
+
 llvm::Error graft::writeSafetensors(StringRef path, ArrayRef<SafeTensor> tensors) {
   // Larger alignments first: without gaps, which the format forbids, each tensor then is aligned to
   // its elements.
@@ -146,7 +160,7 @@ llvm::Error graft::writeSafetensors(StringRef path, ArrayRef<SafeTensor> tensors
     return std::make_tuple(alignment(b), StringRef(a->name)) <
            std::make_tuple(alignment(a), StringRef(b->name));
   });
-  Json header = Json::object();
+  Json header = {{"__metadata__", metadata()}};
   uint64_t at = 0;
   for (const SafeTensor *tensor : order) {
     const auto *named = llvm::find_if(types, [&](const NamedType &type) {

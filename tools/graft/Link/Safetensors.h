@@ -36,6 +36,9 @@ private:
   std::vector<SafeTensor> list;
 };
 
+/// Whether writeSafetensors has made the file, by what its header says.
+bool isWrittenByGraft(llvm::StringRef path);
+
 /// Writes `tensors` to `path`, each aligned to 64 bytes where sizes allow. Leaves no partial file
 /// behind.
 llvm::Error writeSafetensors(llvm::StringRef path, llvm::ArrayRef<SafeTensor> tensors);
