@@ -48,6 +48,54 @@ func.func @all(%x: tensor<?x8xf32>, %z: tensor<?x2xf32>, %w: tensor<8x16xf32>, %
   return %5 : tensor<?x16xf32>
 }
 
+// A gate: one product's epilogue reads the other's result, after what it has done with its bias by module.
+// CHECK-LABEL: func @gate
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>, %[[F:.*]]: tensor<3xi32>, %[[W:.*]]: tensor<8x16xf32>, %[[B:.*]]: tensor<16xf32>, %[[INIT:.*]]: tensor<?x16xf32>)
+func.func @gate(%x: tensor<?x8xf32>, %f: tensor<3xi32>, %w: tensor<8x16xf32>, %b: tensor<16xf32>, %init: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  // CHECK: %[[UP:.*]] = dispatch.segmented_matmul ins(%[[X]] : {{.*}}) offsets(%[[F]] : {{.*}}) weights(%[[W]], %[[W]] : {{.*}}) outs(%[[INIT]] : tensor<?x16xf32>) ->
+  // CHECK: %[[Y:.*]] = dispatch.segmented_matmul ins(%[[X]] : {{.*}}) offsets(%[[F]] : {{.*}}) weights(%[[W]], %[[W]] : {{.*}}) extras(%[[UP]] : tensor<?x16xf32>)
+  // CHECK-SAME: segment_extras(%[[B]], %[[B]] : {{.*}}) outs({{.*}}) epilogue {
+  // CHECK: ^bb0(%[[S:.*]]: f32, %[[U:.*]]: f32, %[[BIAS:.*]]: f32)
+  // CHECK: %[[T:.*]] = arith.addf %[[S]], %[[BIAS]]
+  // CHECK: %[[R:.*]] = arith.mulf %[[T]], %[[U]]
+  // CHECK: dispatch.yield %[[R]]
+  // CHECK-NOT: linalg.generic
+  // CHECK: return %[[Y]]
+  %0 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) offsets(%f : tensor<3xi32>) weights(%w, %w : tensor<8x16xf32>, tensor<8x16xf32>)
+      segment_extras(%b, %b : tensor<16xf32>, tensor<16xf32>) outs(%init : tensor<?x16xf32>) epilogue {
+  ^bb0(%s: f32, %c: f32):
+    %t = arith.addf %s, %c : f32
+    dispatch.yield %t : f32
+  } -> tensor<?x16xf32>
+  %1 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) offsets(%f : tensor<3xi32>) weights(%w, %w : tensor<8x16xf32>, tensor<8x16xf32>)
+      outs(%init : tensor<?x16xf32>) -> tensor<?x16xf32>
+  %2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%0, %1 : tensor<?x16xf32>, tensor<?x16xf32>)
+      outs(%init : tensor<?x16xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %s = arith.mulf %p, %q : f32
+    linalg.yield %s : f32
+  } -> tensor<?x16xf32>
+  return %2 : tensor<?x16xf32>
+}
+
+// The sum of two products by module is left to one of the epilogues: each has a weight for each row.
+// CHECK-LABEL: func @added
+// CHECK: dispatch.segmented_matmul
+// CHECK: dispatch.segmented_matmul {{.*}} extras(
+func.func @added(%x: tensor<?x8xf32>, %f: tensor<2xi32>, %w: tensor<8x16xf32>, %init: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %0 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) offsets(%f : tensor<2xi32>) weights(%w : tensor<8x16xf32>) outs(%init : tensor<?x16xf32>)
+      -> tensor<?x16xf32>
+  %1 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) offsets(%f : tensor<2xi32>) weights(%w : tensor<8x16xf32>) outs(%init : tensor<?x16xf32>)
+      -> tensor<?x16xf32>
+  %2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%0, %1 : tensor<?x16xf32>, tensor<?x16xf32>)
+      outs(%init : tensor<?x16xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %s = arith.addf %p, %q : f32
+    linalg.yield %s : f32
+  } -> tensor<?x16xf32>
+  return %2 : tensor<?x16xf32>
+}
+
 // A second reader, an operand by row, or a read of the index: left alone.
 // CHECK-LABEL: func @left_alone
 func.func @left_alone(%x: tensor<?x8xf32>, %w: tensor<8x16xf32>, %r: tensor<?xf32>, %init: tensor<?x16xf32>)

@@ -14,6 +14,28 @@ func.func @pack(%x: tensor<?x8xf32>, %w: tensor<8x40xf32> {modular.slot = 0 : i6
   return %1 : tensor<?x40xf32>
 }
 
+// The modules of a mixture: each weight has its panels, and those that were (N, K) no longer are.
+// CHECK-LABEL: func @mixture
+// CHECK-SAME: tensor<2x8x32xf32> {dispatch.packing = {k = array<i64: 8, 1>, layout = "panels", n = array<i64: 40, 8>, offset = 0 : i64, panel = 32 : i64, source = 0 : i64}, modular.slot = 0 : i64}
+// CHECK-SAME: tensor<2x8x32xf32> {dispatch.packing = {k = array<i64: 8, 1>, layout = "panels", n = array<i64: 40, 8>, offset = 0 : i64, panel = 32 : i64, source = 1 : i64}, modular.slot = 1 : i64}
+func.func @mixture(%x: tensor<?x8xf32>, %f: tensor<3xi32>, %w: tensor<40x8xf32> {modular.slot = 0 : i64}, %v: tensor<40x8xf32> {modular.slot = 1 : i64},
+                   %o: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  // CHECK: dispatch.segmented_matmul {{.*}} weights(%{{.*}}, %{{.*}} : tensor<2x8x32xf32>, tensor<2x8x32xf32>) outs(%{{[^ ]+}} : tensor<?x40xf32>) ->
+  %0 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) offsets(%f : tensor<3xi32>) weights(%w, %v : tensor<40x8xf32>, tensor<40x8xf32>)
+      outs(%o : tensor<?x40xf32>) {transposed} -> tensor<?x40xf32>
+  return %0 : tensor<?x40xf32>
+}
+
+// One module's weight that has no slot keeps all of a mixture's as they are.
+// CHECK-LABEL: func @mixture_left_alone
+func.func @mixture_left_alone(%x: tensor<?x8xf32>, %f: tensor<3xi32>, %w: tensor<40x8xf32> {modular.slot = 0 : i64}, %v: tensor<40x8xf32>,
+                              %o: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  // CHECK: weights(%{{.*}}, %{{.*}} : tensor<40x8xf32>, tensor<40x8xf32>) outs(%{{[^ ]+}} : tensor<?x40xf32>) {transposed}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<?x8xf32>) offsets(%f : tensor<3xi32>) weights(%w, %v : tensor<40x8xf32>, tensor<40x8xf32>)
+      outs(%o : tensor<?x40xf32>) {transposed} -> tensor<?x40xf32>
+  return %0 : tensor<?x40xf32>
+}
+
 // A weight that is used otherwise, or in both orientations, gets a slot for each form.
 // CHECK-LABEL: func @shared
 // CHECK-SAME: %[[PLAIN:[a-z0-9]+]]: tensor<32x32xf32> {modular.slot = 3 : i64}

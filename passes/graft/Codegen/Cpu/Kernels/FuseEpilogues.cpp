@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -40,12 +41,12 @@ static bool capturesConstants(linalg::GenericOp op) {
   return llvm::all_of(captured, [](Value value) { return matchPattern(value, m_Constant()); });
 }
 
-/// The matmul behind an operand that is read elementwise and by nothing else.
-static MatmulOp matmulBehind(linalg::GenericOp op, OpOperand &operand) {
-  auto matmul = operand.get().getDefiningOp<MatmulOp>();
-  if (!matmul || !matmul->hasOneUse() || !op.getMatchingIndexingMap(&operand).isIdentity())
+/// The product behind an operand that is read elementwise and by nothing else.
+static ProductOpInterface productBehind(linalg::GenericOp op, OpOperand &operand) {
+  auto product = operand.get().getDefiningOp<ProductOpInterface>();
+  if (!product || !product->hasOneUse() || !op.getMatchingIndexingMap(&operand).isIdentity())
     return {};
-  return matmul;
+  return product;
 }
 
 namespace {
@@ -64,8 +65,11 @@ struct MergeAddedMatmuls : OpRewritePattern<linalg::GenericOp> {
     if (!add || yield.getOperand(0) != add.getResult() ||
         !((add.getLhs() == a && add.getRhs() == b) || (add.getLhs() == b && add.getRhs() == a)))
       return failure();
-    MatmulOp first = matmulBehind(op, *op.getDpsInputOperand(0));
-    MatmulOp second = matmulBehind(op, *op.getDpsInputOperand(1));
+    auto behind = [&](int64_t i) {
+      ProductOpInterface product = productBehind(op, *op.getDpsInputOperand(i));
+      return product ? dyn_cast<MatmulOp>(product.getOperation()) : MatmulOp();
+    };
+    MatmulOp first = behind(0), second = behind(1);
     if (!first || !second || !first.getEpilogue().empty() || !second.getEpilogue().empty() ||
         first.getInitType() != second.getInitType())
       return failure();
@@ -87,7 +91,7 @@ struct MergeAddedMatmuls : OpRewritePattern<linalg::GenericOp> {
   }
 };
 
-/// elementwise(dispatch.matmul(…), …)  →  dispatch.matmul(…) with an epilogue
+/// elementwise(dispatch.matmul(…), …)  →  dispatch.matmul(…) with an epilogue; any product with one
 struct FuseConsumer : OpRewritePattern<linalg::GenericOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -97,22 +101,22 @@ struct FuseConsumer : OpRewritePattern<linalg::GenericOp> {
     auto outType = cast<RankedTensorType>(op->getResult(0).getType());
     OpOperand *place = nullptr;
     for (OpOperand *operand : op.getDpsInputOperands()) {
-      MatmulOp matmul = matmulBehind(op, *operand);
+      ProductOpInterface product = productBehind(op, *operand);
       // The shapes agree but for what one of the two knows statically.
-      if (matmul && matmul.getInitType().getElementType() == outType.getElementType() &&
-          matmul.getInitType().getRank() == outType.getRank() &&
-          (!place || isLonger(matmul, place->get().getDefiningOp<MatmulOp>())))
+      if (product && product.getInitType().getElementType() == outType.getElementType() &&
+          product.getInitType().getRank() == outType.getRank() &&
+          (!place || isLonger(product, place->get().getDefiningOp<ProductOpInterface>())))
         place = operand;
     }
     if (!place)
       return failure();
-    auto matmul = place->get().getDefiningOp<MatmulOp>();
-    if (matmul.getInitType().getShape().back() != outType.getShape().back())
+    auto product = place->get().getDefiningOp<ProductOpInterface>();
+    if (product.getInitType().getShape().back() != outType.getShape().back())
       return failure();
     unsigned rank = outType.getRank();
     AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
     AffineMap last = AffineMap::get(rank, 0, rewriter.getAffineDimExpr(rank - 1));
-    SmallVector<Value> extras(matmul.getExtras());
+    SmallVector<Value> extras;
     for (OpOperand *operand : op.getDpsInputOperands()) {
       if (operand == place)
         continue;
@@ -122,32 +126,48 @@ struct FuseConsumer : OpRewritePattern<linalg::GenericOp> {
         return rewriter.notifyMatchFailure(op, "an operand is neither elementwise nor a vector");
       extras.push_back(operand->get());
     }
-    SmallVector<bool> transposed;
-    for (unsigned i = 0; i < matmul.getInputs().size(); ++i)
-      transposed.push_back(matmul.isTransposed(i));
-
-    unsigned oldExtras = matmul.getExtras().size();
-    Location loc = rewriter.getFusedLoc({matmul.getLoc(), op.getLoc()});
-    auto body = [&](OpBuilder &b, Location, ValueRange arguments) {
-      Value sum = arguments[0];
-      if (!matmul.getEpilogue().empty())
-        sum = inlineBlock(b, matmul.getEpilogue().front(), arguments.take_front(oldExtras + 1));
-      SmallVector<Value> values;
-      size_t next = oldExtras + 1;
-      for (OpOperand *operand : op.getDpsInputOperands())
-        values.push_back(operand == place ? sum : arguments[next++]);
-      values.push_back(Value()); // the init, which is never read
-      return inlineBlock(b, *op.getBody(), values);
-    };
-    auto fused = MatmulOp::create(rewriter, loc, matmul.getInputs(), matmul.getWeights(), extras,
-                                  op.getDpsInits()[0], transposed, body);
-    rewriter.replaceOp(op, fused);
+    // The product moves to where all that it reads then is known.
+    rewriter.moveOpBefore(product, op);
+    rewriter.modifyOpInPlace(product, [&] {
+      product->setLoc(rewriter.getFusedLoc({product.getLoc(), op.getLoc()}));
+      fuse(rewriter, product, op, place, extras);
+      product.getInitMutable().set(op.getDpsInits()[0]);
+      product->getResult(0).setType(outType);
+    });
+    rewriter.replaceOp(op, product);
     return success();
   }
 
 private:
-  static bool isLonger(MatmulOp a, MatmulOp b) {
+  static bool isLonger(ProductOpInterface a, ProductOpInterface b) {
     return a.getReductionSize(0) > b.getReductionSize(0);
+  }
+
+  /// Gives the product the extras that the consumer reads, and its body after what the epilogue
+  /// has computed so far.
+  static void fuse(OpBuilder &builder, ProductOpInterface product, linalg::GenericOp consumer,
+                   OpOperand *place, ArrayRef<Value> extras) {
+    OpBuilder::InsertionGuard guard(builder);
+    Location loc = product.getLoc();
+    Region &epilogue = product.getEpilogue();
+    if (epilogue.empty()) {
+      Type sum = product.getInitType().getElementType();
+      Block *block = builder.createBlock(&epilogue, {}, sum, loc);
+      YieldOp::create(builder, loc, block->getArgument(0));
+    }
+    Block &block = epilogue.front();
+    auto yield = cast<YieldOp>(block.getTerminator());
+    unsigned next = product.getExtras().size() + 1;
+    product.getExtrasMutable().append(extras);
+    SmallVector<Value> values;
+    for (OpOperand *operand : consumer.getDpsInputOperands())
+      values.push_back(operand == place
+                           ? yield.getValue()
+                           : Value(block.insertArgument(
+                                 next++, getElementTypeOrSelf(operand->get().getType()), loc)));
+    values.push_back(Value()); // the init, which is never read
+    builder.setInsertionPoint(yield);
+    yield->setOperand(0, inlineBlock(builder, *consumer.getBody(), values));
   }
 
   /// Clones the block and the constants that it uses; returns what it yields.

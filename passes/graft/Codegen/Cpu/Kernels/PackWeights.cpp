@@ -32,8 +32,9 @@ namespace {
 struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
   using PackWeightsPassBase::PackWeightsPassBase;
 
-  /// What pair `i`'s weight is of an argument with a slot, if it can be packed: columns, then rows.
-  std::optional<WeightView> packable(MatmulOp op, unsigned i) {
+  /// What weight `i` of a product is of an argument with a slot, if it can be packed: columns, then
+  /// rows.
+  std::optional<WeightView> packable(ProductOpInterface op, unsigned i) {
     auto type = cast<RankedTensorType>(op.getWeights()[i].getType());
     std::optional<WeightView> view = viewOfWeight(op.getWeights()[i]);
     if (!view || !isKernelFloat(type.getElementType()) || type.getRank() != 2 ||
@@ -49,8 +50,8 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
     func::FuncOp func = getOperation();
     if (func.isExternal())
       return;
-    // The uses of each form of a weight. A matmul whose weights are not all packable has no kernel:
-    // it stays.
+    // The uses of each form of a weight. A product whose weights are not all packable has no
+    // kernel: it stays.
     struct Form {
       BlockArgument weight;
       int64_t n, k;
@@ -58,15 +59,15 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
       bool whole = false, transposed = false; // the weight itself, (N, K) if transposed
     };
     llvm::MapVector<Attribute, Form> forms;
-    func.walk([&](MatmulOp op) {
-      unsigned pairs = op.getWeights().size();
+    func.walk([&](ProductOpInterface op) {
+      unsigned count = op.getWeights().size();
       SmallVector<std::optional<WeightView>> views;
-      for (unsigned i = 0; i < pairs; ++i) {
+      for (unsigned i = 0; i < count; ++i) {
         views.push_back(op.isPacked(i) ? std::nullopt : packable(op, i));
         if (!op.isPacked(i) && !views.back())
           return;
       }
-      for (unsigned i = 0; i < pairs; ++i) {
+      for (unsigned i = 0; i < count; ++i) {
         if (!views[i])
           continue;
         auto shape = cast<RankedTensorType>(op.getWeights()[i].getType()).getShape();
@@ -75,7 +76,7 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
         form.weight = views[i]->weight;
         form.n = n;
         form.k = k;
-        form.uses.push_back(&op.getWeightsMutable()[i]);
+        form.uses.push_back(&op->getOpOperand(op.getWeights().getBeginOperandIndex() + i));
         form.whole = form.weight == op.getWeights()[i];
         form.transposed = op.isTransposed(i);
       }
@@ -151,15 +152,10 @@ struct PackWeights : graft::impl::PackWeightsPassBase<PackWeights> {
     }
   }
 
-  /// Makes a matmul read a weight in panels, and drops the views that led to it before.
+  /// Makes a product read a weight in panels, and drops the views that led to it before.
   static void redirect(OpOperand &use, Value packed) {
-    auto op = cast<MatmulOp>(use.getOwner());
-    unsigned pair = use.getOperandNumber() - op.getInputs().size();
-    if (op.isTransposed(pair)) {
-      SmallVector<bool> flags(op.getTransposed());
-      flags[pair] = false;
-      op.setTransposed(llvm::is_contained(flags, true) ? ArrayRef<bool>(flags) : ArrayRef<bool>());
-    }
+    auto op = cast<ProductOpInterface>(use.getOwner());
+    op.dropTransposed(use.getOperandNumber() - op.getWeights().getBeginOperandIndex());
     Operation *view = use.get().getDefiningOp();
     use.set(packed);
     while (view && view->use_empty()) {
