@@ -27,6 +27,7 @@ using namespace graft;
 
 void graft::addCpuFusion(OpPassManager &pm, const CodegenOptions &options) {
   pm.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
+  pm.addNestedPass<func::FuncOp>(createSplitGathersPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   PackWeightsPassOptions packing;

@@ -8,6 +8,7 @@
 #include "graft/Codegen/Cpu/Kernels/KernelCall.h"
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/OperationSupport.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -97,6 +98,7 @@ struct ConvertDispatchToKernels
 
   struct Known {
     Operation *op;
+    std::string name;
     FunctionType type;
     func::FuncOp kernel;
   };
@@ -109,7 +111,8 @@ struct ConvertDispatchToKernels
     SymbolTable symbols(getOperation());
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<MatmulOp, BatchMatmulOp, AttentionOp, SoftmaxOp, LayerNormOp>(op) &&
+      if (isa<MatmulOp, BatchMatmulOp, AttentionOp, SoftmaxOp, LayerNormOp, PlanOp, GatherOp,
+              SegmentedMatmulOp, CombineOp>(op) &&
           cast<DestinationStyleOpInterface>(op).hasPureBufferSemantics())
         ops.push_back(op);
     });
@@ -142,6 +145,10 @@ struct ConvertDispatchToKernels
         .Case([&](AttentionOp op) { return prepareAttention(op, b); })
         .Case([&](LayerNormOp op) { return prepareLayerNorm(op, b); })
         .Case([&](SoftmaxOp op) { return prepareSoftmax(op, b); })
+        .Case([&](PlanOp op) { return preparePlan(op, b); })
+        .Case([&](GatherOp op) { return prepareGather(op, b); })
+        .Case([&](SegmentedMatmulOp op) { return prepareSegmentedMatmul(op, b); })
+        .Case([&](CombineOp op) { return prepareCombine(op, b); })
         .Default([](Operation *) { return std::nullopt; });
   }
 
@@ -151,7 +158,7 @@ struct ConvertDispatchToKernels
     types.append(2, builder.getIndexType());
     auto type = builder.getFunctionType(types, {});
     for (Known &known : kernels)
-      if (known.type == type && isSame(known.op, op))
+      if (known.name == call.name && known.type == type && isSame(known.op, op))
         return known.kernel;
     auto kernel = func::FuncOp::create(builder, op->getLoc(), "graft_kernel." + call.name, type);
     kernel.setPrivate();
@@ -162,7 +169,7 @@ struct ConvertDispatchToKernels
     b.loop(arguments.drop_back().back(), arguments.back(), 1,
            [&](Value task) { call.build(b, arguments.drop_back(2), task); });
     func::ReturnOp::create(b);
-    kernels.push_back({op, type, kernel});
+    kernels.push_back({op, call.name, type, kernel});
     return kernel;
   }
 

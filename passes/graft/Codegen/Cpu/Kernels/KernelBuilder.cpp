@@ -50,12 +50,44 @@ void KernelBuilder::storeVector(Value value, Value memref, ValueRange at, Value 
     vector::StoreOp::create(*this, value, memref, at);
 }
 
-Value KernelBuilder::scratch(ArrayRef<int64_t> shape) {
+/// The function's first block.
+static Block &entryOf(OpBuilder &builder) {
+  Operation *parent = builder.getInsertionBlock()->getParentOp();
+  auto function = dyn_cast<FunctionOpInterface>(parent);
+  if (!function)
+    function = parent->getParentOfType<FunctionOpInterface>();
+  return function.getFunctionBody().front();
+}
+
+Value KernelBuilder::scratch(ArrayRef<int64_t> shape, Type element) {
   OpBuilder::InsertionGuard guard(*this);
-  auto function = getInsertionBlock()->getParentOp()->getParentOfType<FunctionOpInterface>();
-  setInsertionPointToStart(&function.getFunctionBody().front());
-  return memref::AllocaOp::create(*this, MemRefType::get(shape, getF32Type()),
+  setInsertionPointToStart(&entryOf(*this));
+  return memref::AllocaOp::create(*this, MemRefType::get(shape, element ? element : getF32Type()),
                                   getI64IntegerAttr(64));
+}
+
+Value KernelBuilder::table(int64_t size) {
+  constexpr StringLiteral mark = "dispatch.table";
+  auto type = MemRefType::get({size}, getIndexType());
+  for (Operation &op : entryOf(*this)) {
+    auto known = dyn_cast<memref::AllocaOp>(op);
+    if (!known)
+      break;
+    if (known.getType() == type && known->hasAttr(mark))
+      return known;
+  }
+  Value memory = scratch(size, getIndexType());
+  memory.getDefiningOp()->setAttr(mark, getUnitAttr());
+  return memory;
+}
+
+Value KernelBuilder::address(Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(*this, memref);
+  if (type.getLayout().isIdentity())
+    return base;
+  Value offset = memref::ExtractStridedMetadataOp::create(*this, memref).getOffset();
+  return add(base, mul(offset, index(type.getElementTypeBitWidth() / 8)));
 }
 
 KernelBuilder::Values KernelBuilder::loop(Value from, Value to, int64_t step, ValueRange inits,
@@ -97,6 +129,17 @@ void KernelBuilder::ifThenElse(Value condition, function_ref<void()> then,
     return;
   setInsertionPointToStart(op.elseBlock());
   otherwise();
+}
+
+KernelBuilder::Values KernelBuilder::ifThen(Value condition, ValueRange otherwise,
+                                            function_ref<Values()> then) {
+  auto op = scf::IfOp::create(*this, otherwise.getTypes(), condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(op.thenBlock());
+  scf::YieldOp::create(*this, then());
+  setInsertionPointToStart(op.elseBlock());
+  scf::YieldOp::create(*this, otherwise);
+  return op.getResults();
 }
 
 void KernelBuilder::switchExact(Value value, unsigned most, function_ref<void(unsigned)> body) {

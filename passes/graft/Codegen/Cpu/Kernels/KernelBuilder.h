@@ -122,9 +122,14 @@ public:
   void storeVector(Value value, Value memref, ValueRange at, Value mask = {});
   /// Lanes below `count`.
   Value lanesBelow(Value count) { return mlir::vector::CreateMaskOp::create(*this, mask(), count); }
-  /// Scratch memory on the stack, aligned to a cache line: once in the function, also if this is in
-  /// a loop.
-  Value scratch(llvm::ArrayRef<int64_t> shape);
+  /// Scratch memory on the stack, aligned to a cache line, f32 unless said: once in the function,
+  /// also if this is in a loop.
+  Value scratch(llvm::ArrayRef<int64_t> shape, mlir::Type element = {});
+  /// Numbers of type index on the stack for what one op tells its kernel: ops that need as many
+  /// share them.
+  Value table(int64_t size);
+  /// Where the elements of a memref begin in memory.
+  Value address(Value memref);
 
   // Control.
   /// A loop; `body` gets the index and the carried values and returns the next ones.
@@ -134,6 +139,8 @@ public:
   mlir::scf::ParallelOp parallel(Value count, llvm::function_ref<void(Value)> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,
                   llvm::function_ref<void()> otherwise = nullptr);
+  /// What `then` returns if the condition holds, `otherwise` if not.
+  Values ifThen(Value condition, ValueRange otherwise, llvm::function_ref<Values()> then);
   /// Runs `body(n)` for the one n in 1…most that `value` has at run time.
   void switchExact(Value value, unsigned most, llvm::function_ref<void(unsigned)> body);
   /// The part of [0, size) that belongs to share `part` of `parts`: from (part · size) / parts on.

@@ -17,7 +17,7 @@
 namespace graft {
 
 /// An op as tasks that a kernel does: how many there are, and how to write the kernel. Two ops of
-/// the same kind, attributes, operand types and region share a kernel.
+/// the same kind, name, attributes, operand types and region share a kernel.
 struct KernelCall {
   using Values = llvm::SmallVector<mlir::Value>;
   struct Work {
@@ -25,6 +25,7 @@ struct KernelCall {
     mlir::Value tasks, cost;
   };
 
+  /// Tells apart what the operands' types and the op's attributes don't.
   std::string name;
   Values operands;
   /// Computes the work from the operands, where the kernel is called.
@@ -40,6 +41,10 @@ std::optional<KernelCall> prepareBatchMatmul(dispatch::BatchMatmulOp op, KernelB
 std::optional<KernelCall> prepareAttention(dispatch::AttentionOp op, KernelBuilder &b);
 std::optional<KernelCall> prepareSoftmax(dispatch::SoftmaxOp op, KernelBuilder &b);
 std::optional<KernelCall> prepareLayerNorm(dispatch::LayerNormOp op, KernelBuilder &b);
+std::optional<KernelCall> preparePlan(dispatch::PlanOp op, KernelBuilder &b);
+std::optional<KernelCall> prepareGather(dispatch::GatherOp op, KernelBuilder &b);
+std::optional<KernelCall> prepareSegmentedMatmul(dispatch::SegmentedMatmulOp op, KernelBuilder &b);
+std::optional<KernelCall> prepareCombine(dispatch::CombineOp op, KernelBuilder &b);
 
 /// True if `viewAsRows` works: floats that kernels read, the last dimension dense, the others one
 /// after the other.

@@ -11,12 +11,12 @@
 include "mlir/Pass/PassBase.td"
 
 def FuseEpiloguesPass : Pass<"graft-fuse-epilogues", "::mlir::func::FuncOp"> {
-  let summary = "Fuse elementwise work with itself and into the matmuls before it";
+  let summary = "Fuse elementwise work with itself and into the products before it";
   let description = [{
     1. The sum of two plain `dispatch.matmul`s with no other reader becomes one of two pairs: an unfolded LoRA costs no pass over memory.
     2. Elementwise `linalg.generic`s fuse where no element is computed twice.
-    3. An elementwise `linalg.generic` moves into the epilogue of the `dispatch.matmul` that it alone reads; its other operands (a bias, a
-       residual, scalars) become extras. An operand that is broadcast otherwise prevents it.
+    3. An elementwise `linalg.generic` moves into the epilogue of the `dispatch.matmul` or `dispatch.segmented_matmul` that it alone reads; its
+       other operands (a bias, a residual, the other half of a gate, scalars) become extras. An operand that is broadcast otherwise prevents it.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::graft::dispatch::DispatchDialect"];
 }
@@ -24,7 +24,7 @@ def FuseEpiloguesPass : Pass<"graft-fuse-epilogues", "::mlir::func::FuncOp"> {
 def PackWeightsPass : Pass<"graft-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Give weight arguments the layout that kernels want";
   let description = [{
-    A static argument of f32, f16 or bf16 with `modular.slot` that is a weight of `dispatch.matmul`, itself or through reshapes, slices and transpositions
+    A static argument of f32, f16 or bf16 with `modular.slot` that is a weight of `dispatch.matmul` or `dispatch.segmented_matmul`, itself or through reshapes, slices and transpositions
     (a direction of a recurrent layer), gets the type `[ceil(N/P)][K][P]` and the attribute
     `dispatch.packing = {layout = "panels", source, panel, offset, n, k}`, which tells the writer of the artifact how to rearrange the weight of slot
     `source`: `n` and `k` are sizes and strides in turn, the innermost last, of columns and rows, in elements from `offset`; element `(k, n)`
@@ -34,6 +34,15 @@ def PackWeightsPass : Pass<"graft-pack-weights", "::mlir::func::FuncOp"> {
   }];
   let options = [Option<"lanes", "lanes", "unsigned", "16", "Floats in a vector register">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::graft::dispatch::DispatchDialect"];
+}
+
+def SplitGathersPass : Pass<"graft-split-gathers", "::mlir::func::FuncOp"> {
+  let summary = "Gather the rows of segmented matmuls before them";
+  let description = [{
+    A `dispatch.segmented_matmul` with an order becomes a `dispatch.gather` and one without: rows that lie apart would cost the kernel a pointer each,
+    more than there are registers. Products that read the same rows in the same order share one gather, by common subexpressions.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::graft::dispatch::DispatchDialect"];
 }
 
 def ConvertDispatchToLoopsPass : Pass<"convert-dispatch-to-loops", "::mlir::func::FuncOp"> {
@@ -65,7 +74,7 @@ def ConvertDispatchToKernelsPass : Pass<"convert-dispatch-to-kernels", "::mlir::
     Option<"lanes", "lanes", "unsigned", "16", "Floats in a vector register: 4, 8 or 16">,
     Option<"fma", "fma", "bool", "true", "Whether the machine multiplies and adds in one instruction">
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 

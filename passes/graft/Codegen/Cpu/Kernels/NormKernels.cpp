@@ -10,57 +10,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Codegen/Cpu/Kernels/KernelCall.h"
+#include "graft/Codegen/Cpu/Kernels/RowSteps.h"
 #include "graft/Codegen/Cpu/Kernels/VectorMath.h"
-
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace graft;
 using namespace graft::dispatch;
 
 using Values = KernelBuilder::Values;
-
-namespace {
-/// Steps over a row by vectors; what is left is done under a mask.
-struct Row {
-  Row(KernelBuilder &b, Value size) : b(b), size(size) {
-    Value lanes = b.index(b.target.lanes);
-    IntegerAttr known;
-    fixed = matchPattern(size, m_Constant(&known));
-    whole = b.mul(b.div(size, lanes), lanes);
-    if (fixed) {
-      int64_t rest = known.getInt() % b.target.lanes;
-      hasRest = rest != 0;
-      whole = b.index(known.getInt() - rest);
-    }
-    if (hasRest)
-      mask = b.lanesBelow(b.sub(size, whole));
-  }
-
-  /// body(i, carried, mask) for each vector.
-  Values each(ValueRange inits, function_ref<Values(Value, ValueRange, Value)> body) {
-    Values carried = b.loop(b.index(0), whole, b.target.lanes, inits,
-                            [&](Value i, ValueRange values) { return body(i, values, Value()); });
-    return hasRest ? body(whole, carried, mask) : carried;
-  }
-
-  KernelBuilder &b;
-  Value size, whole, mask;
-  bool fixed = false, hasRest = true;
-};
-} // namespace
-
-/// The last dimension's size, a constant if it is static.
-static Value rowSize(KernelBuilder &b, Value rows) {
-  int64_t size = cast<MemRefType>(rows.getType()).getDimSize(1);
-  return ShapedType::isDynamic(size) ? b.dim(rows, 1) : b.index(size);
-}
-
-/// A task a row, of so many elements a ns.
-static KernelCall::Work planRows(KernelBuilder &b, Value rows, int64_t perNs) {
-  return {b.dim(rows, 0), b.add(b.div(rowSize(b, rows), b.index(perNs)), 1)};
-}
 
 /// Lanes that don't count hold `otherwise`.
 static Value masked(KernelBuilder &b, Value mask, Value value, float otherwise) {
@@ -75,7 +32,7 @@ static void buildLayerNorm(KernelBuilder &b, LayerNormOp op, ValueRange argument
   Value bias = op.getBias() ? arguments[next++] : Value();
   Value out = arguments[next];
   Value size = rowSize(b, out);
-  Row row(b, size);
+  RowSteps row(b, size);
   Value n = arith::SIToFPOp::create(b, b.getF32Type(),
                                     arith::IndexCastOp::create(b, b.getI64Type(), size));
   Value inverse = b.divf(b.scalar(1.0f), n);
@@ -140,7 +97,7 @@ std::optional<KernelCall> graft::prepareLayerNorm(LayerNormOp op, KernelBuilder 
 static void buildSoftmax(KernelBuilder &b, SoftmaxOp op, ValueRange arguments, Value i) {
   Value x = arguments.front(), out = arguments.back();
   Value size = rowSize(b, out);
-  Row row(b, size);
+  RowSteps row(b, size);
   float scale = op.getScale().convertToFloat();
   float infinity = std::numeric_limits<float>::infinity();
   // Half precision would be rounded twice: it computes twice instead.
