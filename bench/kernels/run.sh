@@ -1,5 +1,5 @@
 #!/bin/sh
-# Speed and accuracy of the kernels on one thread. LANES=8 CPU=x86-64-v3 for AVX2.
+# Speed and accuracy of the kernels on one thread. LANES=8 CPU=x86-64-v3 for AVX2; MODULES="8 64" for the sizes of mixtures.
 set -e
 cd "$(dirname "$0")/../.."
 dir=build/bench-kernels; mkdir -p $dir
@@ -15,3 +15,9 @@ done
 sh bench/kernels/lower.sh bench/kernels/rows.mlir $dir/rows.o
 clang++-22 -std=c++17 -O2 bench/kernels/rows.cpp $dir/rows.o -o $dir/rows
 ${PIN:-taskset -c 1} $dir/rows
+for modules in ${MODULES:-8 64}; do
+  sh bench/kernels/mixture.sh $modules 512 2048 $((2 * lanes)) > $dir/mixture.mlir
+  sh bench/kernels/lower.sh $dir/mixture.mlir $dir/mixture.o
+  clang++-22 -std=c++17 -O2 -DE=$modules -DD=512 -DH=2048 -DP=$((2 * lanes)) bench/kernels/mixture.cpp $dir/mixture.o -o $dir/mixture
+  ${PIN:-taskset -c 1} $dir/mixture $ROWS
+done
