@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import torch
 from torch import nn
-from transformers import MixtralConfig, MixtralForCausalLM
+from transformers import MixtralConfig, MixtralForCausalLM, Qwen2MoeConfig, Qwen2MoeForCausalLM
 
 HERE = Path(__file__).resolve().parent / "mixtures"
 HIDDEN, INNER, EXPERTS = 16, 24, 4
@@ -92,9 +92,19 @@ def batched():
     return model.model.layers[0].mlp
 
 
+def shared():
+    """Qwen2's block: weights as they are, and an expert for all rows behind a gate of its own."""
+    config = Qwen2MoeConfig(hidden_size=HIDDEN, moe_intermediate_size=INNER, intermediate_size=INNER, shared_expert_intermediate_size=20,
+                            num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, num_experts=EXPERTS, num_experts_per_tok=2,
+                            vocab_size=50)
+    model = Qwen2MoeForCausalLM(config)
+    model.set_experts_implementation("batched_mm")
+    return model.model.layers[0].mlp
+
+
 # The model and the routers to be found.
 MODELS = {"soft": (Soft, 1), "masked": (lambda: Soft(2), 1), "stacked": (Stacked, 1), "compared": (Compared, 1),
-          "gated-unit": (GatedUnit, 0), "mixtral-batched": (batched, 0)}
+          "gated-unit": (GatedUnit, 0), "mixtral-batched": (batched, 1), "qwen2-shared": (shared, 1)}
 
 
 def export(model, path, exporter):

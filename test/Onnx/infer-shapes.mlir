@@ -128,3 +128,19 @@ func.func @integers_as_floats(%x: tensor<?xf32> {modular.dims = ["batch"]}) -> t
   %r = onnx.Range %start, %batch, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
   return %r : tensor<?xi64>
 }
+
+// -----
+
+// The repeats of a Tile as the legacy exporter writes them: [1, 1, 1] with a 2 at position 1.
+// CHECK-LABEL: func.func @one_hot
+// CHECK-SAME: modular.dims = ["n", "2", "3"]
+func.func @one_hot(%x: tensor<?x1x3xf32> {modular.dims = ["n", "1", "3"]}) -> tensor<?x?x?xf32> {
+  %position = onnx.Constant {value = dense<-2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %depth = onnx.Constant {value = dense<3> : tensor<i64>} : () -> tensor<i64>
+  %values = onnx.Constant {value = dense<[1, 2]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %flat = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %0 = onnx.OneHot %position, %depth, %values : (tensor<1xi64>, tensor<i64>, tensor<2xi64>) -> tensor<1x3xi64>
+  %repeats = onnx.Reshape %0, %flat : (tensor<1x3xi64>, tensor<1xi64>) -> tensor<3xi64>
+  %1 = onnx.Tile %x, %repeats : (tensor<?x1x3xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  return %1 : tensor<?x?x?xf32>
+}

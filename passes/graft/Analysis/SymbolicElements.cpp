@@ -381,6 +381,24 @@ void graft::detail::inferElements(SymbolicShapes &shapes, Operation *op, Symboli
               return (*data)[linearize(index, shape)];
             });
           })
+          .Case([&](onnx::OneHotOp oneHot) -> std::optional<Elements> {
+            // The legacy exporter writes the repeats of a Tile this way.
+            const Elements *hot = c.operand(0), *values = c.operand(2);
+            Indices shape = c.operandShape(0);
+            if (!hot || !values || values->size() != 2)
+              return std::nullopt;
+            const int64_t rank = shape.size() + 1;
+            const int64_t axis = oneHot.getAxis() < 0 ? oneHot.getAxis() + rank : oneHot.getAxis();
+            return forEach(c, [&](const Indices &index) -> Result {
+              Indices at(index);
+              at.erase(at.begin() + axis);
+              auto wanted = (*hot)[linearize(at, shape)].asConstant();
+              auto depth = result.dims[axis].asConstant();
+              if (!wanted || !depth)
+                return std::nullopt;
+              return (*values)[index[axis] == (*wanted < 0 ? *wanted + *depth : *wanted)];
+            });
+          })
           .Case([&](onnx::RangeOp) -> std::optional<Elements> {
             const Elements *start = c.operand(0), *delta = c.operand(2);
             if (!start || !delta)

@@ -19,6 +19,7 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     * `com.microsoft`'s MoE: softmax of the scores, the k greatest, their weights as they are or over their sum.
     * Sums of gated branches: `Σ_e w[…, e] · f_e(x)` with weights for all modules, or for those that a TopK chose, as a tree of additions or a sum over
       stacked branches. All f_e start from one x, and act on vectors along the last dimension.
+    * Gathered weights: `Σ_s w[r, s] · f(x[r]; W[chosen[r, s]])`, where each slot of each row has copies of the weights that a TopK chose.
 
     Leaves alone: all else. Refuses a MoE whose attributes say what is not supported.
   }];

@@ -54,10 +54,14 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
         candidates.push_back(&op);
     bool anyRaised = false;
     std::optional<SymbolicShapes> shapes;
-    for (Operation *op : candidates) {
+    auto getShapes = [&]() -> SymbolicShapes & {
       if (!shapes)
         shapes.emplace(main);
-      if (!raise::raiseGatedSum(getOperation(), *shapes, op))
+      return *shapes;
+    };
+    for (Operation *op : candidates) {
+      if (!raise::raiseGatedSum(getOperation(), getShapes, op) &&
+          !raise::raiseGatheredWeights(getOperation(), getShapes, op))
         continue;
       anyRaised = true;
       shapes.reset(); // another mixture may read what this one gives

@@ -56,12 +56,49 @@ struct Rows {
 /// bytes are the constant's own unless rows are left out between them.
 mlir::Value buildPart(onnx::GraphBuilder &b, mlir::Value value, int64_t index, Rows rows = {});
 
-/// Σ_e gate_e · branch_e, as a tree of additions or a sum over stacked branches, where all gates
-/// are of one router and all branches start from one value. Returns whether it was replaced.
-bool raiseGatedSum(mlir::ModuleOp module, const SymbolicShapes &shapes, mlir::Operation *op);
+// What patterns ask of values.
 
-/// com.microsoft's MoE. Returns whether it was replaced; an op that says what Graft does not do is
-/// an error.
+/// The integers of a small constant.
+std::optional<llvm::SmallVector<int64_t>> integersOf(mlir::Value value);
+/// The one integer of a small constant.
+std::optional<int64_t> integerOf(mlir::Value value);
+/// The ranked type, or null.
+mlir::RankedTensorType typeOf(mlir::Value value);
+bool isLastAxis(int64_t axis, mlir::Value value);
+/// Whether the value is zero everywhere: a constant, or one that is repeated to a shape.
+bool isZero(mlir::Value value);
+/// Whether the op treats each vector along the last dimension alone, given that its operands but
+/// constants do.
+bool actsOnVectors(mlir::Operation *op);
+
+/// What weighs the experts of a mixture: a weight for each, or what is chosen and its weights.
+struct Gates {
+  mlir::Value shares;          ///< (…, modules), or null
+  mlir::Value chosen, weights; ///< (…, slots), or null
+
+  bool operator==(const Gates &other) const {
+    return shares == other.shares && chosen == other.chosen && weights == other.weights;
+  }
+  int64_t slots() const { return typeOf(shares ? shares : chosen).getShape().back(); }
+};
+
+/// Declares the mixture's router; `routed` becomes what it is asked with, where `b` stands. What
+/// the gates are made of is looked through: a softmax, the k greatest and their weights.
+void buildRouter(onnx::GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
+                 llvm::SmallVectorImpl<mlir::Value> &routed);
+
+// The patterns. Each returns whether it replaced the op. `getShapes` is asked only where all else
+// fits.
+using GetShapes = llvm::function_ref<SymbolicShapes &()>;
+
+/// Σ_e gate_e · branch_e, as a tree of additions or a sum over stacked branches, where all gates
+/// are of one router and all branches start from one value.
+bool raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, mlir::Operation *op);
+
+/// A sum over slots of what weights that are gathered for each slot of each row make of the row.
+bool raiseGatheredWeights(mlir::ModuleOp module, GetShapes getShapes, mlir::Operation *op);
+
+/// com.microsoft's MoE; an op that says what Graft does not do is an error.
 mlir::FailureOr<bool> raiseContribMoE(mlir::ModuleOp module, mlir::Operation *op);
 
 } // namespace graft::raise

@@ -1,0 +1,143 @@
+//===- Gates.cpp - The routers behind the weights of a mixture -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Transforms/RaiseRouting.h"
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::modular;
+using namespace graft::raise;
+using onnx::GraphBuilder;
+
+std::optional<SmallVector<int64_t>> graft::raise::integersOf(Value value) {
+  auto constant = value ? value.getDefiningOp<onnx::ConstantOp>() : nullptr;
+  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : nullptr;
+  if (!elements || !elements.getElementType().isSignlessInteger(64))
+    return std::nullopt;
+  return llvm::to_vector(elements.getValues<int64_t>());
+}
+
+std::optional<int64_t> graft::raise::integerOf(Value value) {
+  auto all = integersOf(value);
+  return all && all->size() == 1 ? std::optional(all->front()) : std::nullopt;
+}
+
+RankedTensorType graft::raise::typeOf(Value value) {
+  return dyn_cast<RankedTensorType>(value.getType());
+}
+
+bool graft::raise::isLastAxis(int64_t axis, Value value) {
+  auto type = typeOf(value);
+  return type && (axis == -1 || axis == type.getRank() - 1);
+}
+
+bool graft::raise::isZero(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto expand = dyn_cast_or_null<onnx::ExpandOp>(op))
+    return isZero(expand.getInput());
+  DenseElementsAttr elements;
+  if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op))
+    elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  if (auto fill = dyn_cast_or_null<onnx::ConstantOfShapeOp>(op)) {
+    if (!fill.getValue())
+      return true;
+    elements = dyn_cast<DenseElementsAttr>(*fill.getValue());
+  }
+  return elements && elements.isSplat() && isa<FloatType>(elements.getElementType()) &&
+         elements.getSplatValue<APFloat>().isZero();
+}
+
+bool graft::raise::actsOnVectors(Operation *op) {
+  for (auto [number, operand] : llvm::enumerate(op->getOperands())) {
+    if (!operand.getDefiningOp<onnx::ConstantOp>())
+      continue;
+    const bool isMatrix = isa<onnx::MatMulOp>(op) && number == 1;
+    if (!typeOf(operand) || typeOf(operand).getRank() > (isMatrix ? 2 : 1) ||
+        (isMatrix && typeOf(operand).getRank() != 2))
+      return false;
+  }
+  // A cast to the type that is there already.
+  if (auto cast = dyn_cast<onnx::CastOp>(op))
+    return getElementTypeOrSelf(cast.getInput().getType()) == getElementTypeOrSelf(cast.getType());
+  if (isa<onnx::MatMulOp>(op))
+    return !op->getOperand(0).getDefiningOp<onnx::ConstantOp>() &&
+           op->getOperand(1).getDefiningOp<onnx::ConstantOp>();
+  if (auto split = dyn_cast<onnx::SplitOp>(op))
+    return isLastAxis(split.getAxis(), split.getInput());
+  if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op))
+    return isLastAxis(softmax.getAxis(), softmax.getInput());
+  return isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::MinOp, onnx::MaxOp,
+             onnx::PowOp, onnx::ReluOp, onnx::SigmoidOp, onnx::TanhOp, onnx::GeluOp, onnx::ErfOp,
+             onnx::ExpOp, onnx::SqrtOp, onnx::NegOp, onnx::AbsOp, onnx::LeakyReluOp, onnx::EluOp,
+             onnx::SoftplusOp, onnx::HardSwishOp, onnx::HardSigmoidOp, onnx::MishOp, onnx::ClipOp,
+             onnx::IdentityOp, onnx::ReciprocalOp>(op);
+}
+
+static RankedTensorType rowsBy(Value like, int64_t columns, Type element) {
+  return RankedTensorType::get({typeOf(like).getDimSize(0), columns}, element);
+}
+
+void graft::raise::buildRouter(GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
+                               SmallVectorImpl<Value> &routed) {
+  if (gates.shares) {
+    // Zeros, but for what is chosen.
+    if (auto scatter = gates.shares.getDefiningOp<onnx::ScatterElementsOp>();
+        scatter && isLastAxis(scatter.getAxis(), gates.shares) && isZero(scatter.getData()) &&
+        scatter.getReduction() == "none" && scatter.getIndices().getDefiningOp<onnx::TopKOp>()) {
+      gates = {{}, scatter.getIndices(), scatter.getUpdates()};
+    } else {
+      auto softmax = gates.shares.getDefiningOp<onnx::SoftmaxOp>();
+      const bool isOfScores = softmax && isLastAxis(softmax.getAxis(), gates.shares);
+      routed.push_back(b.rowsOf(isOfScores ? softmax.getInput() : gates.shares));
+      mixture.route(routed, [&](GraphBuilder &b, ValueRange v) -> std::pair<Value, Value> {
+        Value shares = isOfScores ? b.softmax(v[0]) : v[0];
+        Value chosen =
+            SelectAllOp::create(b, rowsBy(shares, gates.slots(), b.getI64Type()), shares);
+        return {chosen, shares};
+      });
+      return;
+    }
+  }
+  // The scores that select and the normalisation of those that weigh, where both are seen.
+  auto top = gates.chosen.getDefiningOp<onnx::TopKOp>();
+  std::optional<Normalization> normalization;
+  if (top && gates.chosen == top.getIndices() && isLastAxis(top.getAxis(), top.getX()) &&
+      top.getLargest() == 1) {
+    auto isSum = [&](Value value) {
+      auto sum = value.getDefiningOp<onnx::ReduceSumOp>();
+      auto axis = sum ? integerOf(sum.getAxes()) : std::nullopt;
+      return axis && sum.getData() == top.getValues() && sum.getKeepdims() == 1 &&
+             isLastAxis(*axis, sum.getData());
+    };
+    auto div = gates.weights.getDefiningOp<onnx::DivOp>();
+    auto softmax = gates.weights.getDefiningOp<onnx::SoftmaxOp>();
+    if (gates.weights == top.getValues())
+      normalization = Normalization::None;
+    else if (div && div.getA() == top.getValues() && isSum(div.getB()))
+      normalization = Normalization::Sum;
+    else if (softmax && softmax.getInput() == top.getValues() &&
+             isLastAxis(softmax.getAxis(), softmax.getInput()))
+      normalization = Normalization::Softmax;
+  }
+  if (!normalization) {
+    routed.assign({b.rowsOf(gates.chosen), b.rowsOf(gates.weights)});
+    mixture.route(routed, [](GraphBuilder &, ValueRange v) { return std::pair(v[0], v[1]); });
+    return;
+  }
+  auto softmax = top.getX().getDefiningOp<onnx::SoftmaxOp>();
+  const bool isOfScores = softmax && isLastAxis(softmax.getAxis(), top.getX());
+  routed.push_back(b.rowsOf(isOfScores ? softmax.getInput() : top.getX()));
+  mixture.route(routed, [&](GraphBuilder &b, ValueRange v) -> std::pair<Value, Value> {
+    Value scores = isOfScores ? b.softmax(v[0]) : v[0];
+    const int64_t slots = gates.slots();
+    Value chosen = SelectTopOp::create(b, rowsBy(scores, slots, b.getI64Type()),
+                                       b.getI64IntegerAttr(slots), scores);
+    Value weights = WeighOp::create(b, rowsBy(scores, slots, typeOf(scores).getElementType()),
+                                    chosen, scores, *normalization);
+    return {chosen, weights};
+  });
+}

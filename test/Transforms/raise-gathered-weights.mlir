@@ -1,0 +1,74 @@
+// RUN: %graft-opt %s --graft-raise-routing --split-input-file | FileCheck %s
+
+// For each slot of each row a copy of the weights that a TopK chose: the copies go away.
+
+// CHECK-LABEL: modular.router @moe.router(%{{.*}}: tensor<?x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK: %[[SHARES:.*]] = onnx.Softmax
+// CHECK: %[[CHOSEN:.*]] = modular.select_top 2 of %[[SHARES]]
+// CHECK: modular.weigh %[[CHOSEN]] by %[[SHARES]] normalized by nothing
+// CHECK-LABEL: modular.module @moe.expert.1 function(%{{.*}}: tensor<?x1xf32>) -> tensor<?x1xf32> {
+// A matrix times a column, (out, in); a vector; a row times a matrix, (in, out).
+// CHECK: %[[A:.*]] = onnx.Constant {{.*}}dense<{{\[\[}}3.000000e+00], [4.000000e+00]]> : tensor<2x1xf32>
+// CHECK: %[[H:.*]] = onnx.Gemm %{{.*}}, %[[A]] {transB = 1 : i64} : (tensor<?x1xf32>, tensor<2x1xf32>) -> tensor<?x2xf32>
+// CHECK: %[[BIAS:.*]] = onnx.Constant {{.*}}dense<[7.000000e+00, 8.000000e+00]> : tensor<2xf32>
+// CHECK: %[[SHIFTED:.*]] = onnx.Add %[[H]], %[[BIAS]]
+// CHECK: %[[ACTIVE:.*]] = onnx.Relu %[[SHIFTED]]
+// CHECK: %[[B:.*]] = onnx.Constant {{.*}}dense<{{\[\[}}3.000000e+00], [4.000000e+00]]> : tensor<2x1xf32>
+// CHECK: onnx.MatMul %[[ACTIVE]], %[[B]] : (tensor<?x2xf32>, tensor<2x1xf32>) -> tensor<?x1xf32>
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:.*]]: tensor<?x1xf32>
+// CHECK-NOT: onnx.Gather
+// CHECK: %[[P:.*]] = modular.apply %{{.*}} [@moe.expert.0, @moe.expert.1](%[[X]])
+// CHECK: %[[Y:.*]] = modular.aggregate weighted_sum %[[P]]
+// CHECK: return %[[Y]]
+func.func @main(%x: tensor<?x1xf32> {modular.dims = ["n", "1"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x1xf32> {
+  %flat = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %k = onnx.Constant {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %twice = onnx.Constant {value = dense<[1, 2, 1]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %vectors = onnx.Constant {value = dense<[-1, 1]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %slots = onnx.Constant {value = dense<[-1, 2, 1]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %w = onnx.Constant {value = dense<[[[1.0], [2.0]], [[3.0], [4.0]]]> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %b = onnx.Constant {value = dense<[[5.0, 6.0], [7.0, 8.0]]> : tensor<2x2xf32>} : () -> tensor<2x2xf32>
+  %0 = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %v, %c = onnx.TopK %0, %k : (tensor<?x2xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %1 = onnx.Reshape %c, %flat : (tensor<?x2xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %2 = onnx.Unsqueeze %x, %one : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %3 = onnx.Expand %2, %twice : (tensor<?x1x1xf32>, tensor<3xi64>) -> tensor<?x2x1xf32>
+  %4 = onnx.Reshape %3, %vectors : (tensor<?x2x1xf32>, tensor<2xi64>) -> tensor<?x1xf32>
+  %5 = onnx.Gather %w, %1 : (tensor<2x2x1xf32>, tensor<?xi64>) -> tensor<?x2x1xf32>
+  %6 = onnx.Unsqueeze %4, %flat : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %7 = onnx.MatMul %5, %6 : (tensor<?x2x1xf32>, tensor<?x1x1xf32>) -> tensor<?x2x1xf32>
+  %8 = onnx.Squeeze %7, %flat : (tensor<?x2x1xf32>, tensor<1xi64>) -> tensor<?x2xf32>
+  %9 = onnx.Gather %b, %1 : (tensor<2x2xf32>, tensor<?xi64>) -> tensor<?x2xf32>
+  %10 = onnx.Add %8, %9 : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  %11 = onnx.Relu %10 : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %12 = onnx.Unsqueeze %11, %one : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %13 = onnx.MatMul %12, %5 : (tensor<?x1x2xf32>, tensor<?x2x1xf32>) -> tensor<?x1x1xf32>
+  %14 = onnx.Squeeze %13, %one : (tensor<?x1x1xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %15 = onnx.Reshape %v, %vectors : (tensor<?x2xf32>, tensor<2xi64>) -> tensor<?x1xf32>
+  %16 = onnx.Mul %14, %15 : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %17 = onnx.Reshape %16, %slots : (tensor<?x1xf32>, tensor<3xi64>) -> tensor<?x2x1xf32>
+  %18 = onnx.ReduceSum %17, %one {keepdims = 0 : i64} : (tensor<?x2x1xf32>, tensor<1xi64>) -> tensor<?x1xf32> loc(fused<"moe">["/moe/ReduceSum"])
+  return %18 : tensor<?x1xf32>
+}
+
+// -----
+
+// An embedding's rows, weighed and summed, are no mixture; nor are weights gathered by what no TopK bounds.
+
+// CHECK-NOT: modular.aggregate
+func.func @main(%ids: tensor<?x2xi64> {modular.dims = ["n", "2"]}, %v: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf32> {
+  %flat = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %vectors = onnx.Constant {value = dense<[-1, 1]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %slots = onnx.Constant {value = dense<[-1, 2, 2]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %b = onnx.Constant {value = dense<[[5.0, 6.0], [7.0, 8.0]]> : tensor<2x2xf32>} : () -> tensor<2x2xf32>
+  %1 = onnx.Reshape %ids, %flat : (tensor<?x2xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %9 = onnx.Gather %b, %1 : (tensor<2x2xf32>, tensor<?xi64>) -> tensor<?x2xf32>
+  %15 = onnx.Reshape %v, %vectors : (tensor<?x2xf32>, tensor<2xi64>) -> tensor<?x1xf32>
+  %16 = onnx.Mul %9, %15 : (tensor<?x2xf32>, tensor<?x1xf32>) -> tensor<?x2xf32>
+  %17 = onnx.Reshape %16, %slots : (tensor<?x2xf32>, tensor<3xi64>) -> tensor<?x2x2xf32>
+  %18 = onnx.ReduceSum %17, %one {keepdims = 0 : i64} : (tensor<?x2x2xf32>, tensor<1xi64>) -> tensor<?x2xf32>
+  return %18 : tensor<?x2xf32>
+}
