@@ -54,4 +54,6 @@ for rows in (0, 1, 5, 513):
         for row in {0, rows // 2, rows - 1} if rows else ():
             alone = check(x[row:row + 1], keys[row:row + 1], weights[row:row + 1], 1)
             assert np.array_equal(y[row:row + 1], alone), (rows, name, row)
+# Sizes follow from shapes, whatever the keys: every buffer is in the arena.
+assert not library.allocations
 print("forked" if library.forks else "never forked")
