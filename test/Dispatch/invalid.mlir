@@ -1,6 +1,6 @@
 // RUN: %graft-opt %s -split-input-file -verify-diagnostics
 
-// matmul C1
+// (matmul-C1)
 func.func @matmul_c1(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{expected as many weights as inputs, at least one, got 2 inputs and 1 weights}}
   %0 = dispatch.matmul ins(%x, %x : tensor<4x8xf32>, tensor<4x8xf32>) weights(%w : tensor<8x16xf32>) outs(%o : tensor<4x16xf32>) -> tensor<4x16xf32>
@@ -9,7 +9,7 @@ func.func @matmul_c1(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %o: tensor<4x16x
 
 // -----
 
-// matmul C2
+// (matmul-C2)
 func.func @matmul_c2_rank(%x: tensor<2x4x8xf32>, %w: tensor<8x16xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{input 0 rank: expected 2, got 3}}
   %0 = dispatch.matmul ins(%x : tensor<2x4x8xf32>) weights(%w : tensor<8x16xf32>) outs(%o : tensor<4x16xf32>) -> tensor<4x16xf32>
@@ -26,7 +26,7 @@ func.func @matmul_c2_dims(%x: tensor<5x8xf32>, %w: tensor<8x16xf32>, %o: tensor<
 
 // -----
 
-// matmul C3
+// (matmul-C3)
 func.func @matmul_c3_k(%x: tensor<4x8xf32>, %w: tensor<9x16xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{weight 0 K: expected 8, got 9}}
   %0 = dispatch.matmul ins(%x : tensor<4x8xf32>) weights(%w : tensor<9x16xf32>) outs(%o : tensor<4x16xf32>) -> tensor<4x16xf32>
@@ -51,7 +51,7 @@ func.func @matmul_c3_panels(%x: tensor<4x8xf32>, %w: tensor<1x8x32xf32>, %o: ten
 
 // -----
 
-// matmul C4
+// (matmul-C4)
 func.func @matmul_c4_entries(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{transposed: entries: expected 1, got 2}}
   %0 = dispatch.matmul ins(%x : tensor<4x8xf32>) weights(%w : tensor<8x16xf32>) outs(%o : tensor<4x16xf32>) {transposed = array<i1: true, false>} -> tensor<4x16xf32>
@@ -68,7 +68,7 @@ func.func @matmul_c4_packed(%x: tensor<4x8xf32>, %w: tensor<1x8x32xf32>, %o: ten
 
 // -----
 
-// matmul C5
+// (matmul-C5)
 func.func @matmul_c5(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %e: tensor<4xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{extra 0: expected a scalar, out's last dimension or out's shape, got 'tensor<4xf32>'}}
   %0 = dispatch.matmul ins(%x : tensor<4x8xf32>) weights(%w : tensor<8x16xf32>) extras(%e : tensor<4xf32>) outs(%o : tensor<4x16xf32>) epilogue {
@@ -80,7 +80,7 @@ func.func @matmul_c5(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %e: tensor<4xf32
 
 // -----
 
-// matmul C6
+// (matmul-C6)
 func.func @matmul_c6_arguments(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{epilogue arguments: expected 1, got 2}}
   %0 = dispatch.matmul ins(%x : tensor<4x8xf32>) weights(%w : tensor<8x16xf32>) outs(%o : tensor<4x16xf32>) epilogue {
@@ -104,7 +104,7 @@ func.func @matmul_c6_yield(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %o: tensor
 
 // -----
 
-// matmul C7
+// (matmul-C7)
 func.func @matmul_c7(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %e: tensor<16xf32>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{extras need an epilogue}}
   %0 = dispatch.matmul ins(%x : tensor<4x8xf32>) weights(%w : tensor<8x16xf32>) extras(%e : tensor<16xf32>) outs(%o : tensor<4x16xf32>) -> tensor<4x16xf32>
@@ -113,7 +113,7 @@ func.func @matmul_c7(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %e: tensor<16xf3
 
 // -----
 
-// matmul C8
+// (matmul-C8)
 func.func @matmul_c8(%x: tensor<4x8xf32>, %w: tensor<8x16xf16>, %o: tensor<4x16xf32>) {
   // expected-error @+1 {{pair 0: expected element type 'f32', got 'f16'}}
   %0 = dispatch.matmul ins(%x : tensor<4x8xf32>) weights(%w : tensor<8x16xf16>) outs(%o : tensor<4x16xf32>) -> tensor<4x16xf32>
@@ -122,7 +122,7 @@ func.func @matmul_c8(%x: tensor<4x8xf32>, %w: tensor<8x16xf16>, %o: tensor<4x16x
 
 // -----
 
-// batch_matmul C1
+// (batch_matmul-C1)
 func.func @batch_matmul_c1(%a: tensor<4x8xf32>, %b: tensor<2x8x16xf32>, %o: tensor<2x4x16xf32>) {
   // expected-error @+1 {{a rank: expected 3, got 2}}
   %0 = dispatch.batch_matmul ins(%a, %b : tensor<4x8xf32>, tensor<2x8x16xf32>) outs(%o : tensor<2x4x16xf32>) -> tensor<2x4x16xf32>
@@ -131,7 +131,7 @@ func.func @batch_matmul_c1(%a: tensor<4x8xf32>, %b: tensor<2x8x16xf32>, %o: tens
 
 // -----
 
-// batch_matmul C2
+// (batch_matmul-C2)
 func.func @batch_matmul_c2(%a: tensor<3x4x8xf32>, %b: tensor<2x8x16xf32>, %o: tensor<2x4x16xf32>) {
   // expected-error @+1 {{a dimension 0: expected 2, got 3}}
   %0 = dispatch.batch_matmul ins(%a, %b : tensor<3x4x8xf32>, tensor<2x8x16xf32>) outs(%o : tensor<2x4x16xf32>) -> tensor<2x4x16xf32>
@@ -140,7 +140,7 @@ func.func @batch_matmul_c2(%a: tensor<3x4x8xf32>, %b: tensor<2x8x16xf32>, %o: te
 
 // -----
 
-// batch_matmul C3
+// (batch_matmul-C3)
 func.func @batch_matmul_c3(%a: tensor<2x4x8xf32>, %b: tensor<2x8x16xf32>, %o: tensor<2x4x16xf32>) {
   // expected-error @+1 {{b N: expected 16, got 8}}
   %0 = dispatch.batch_matmul ins(%a, %b : tensor<2x4x8xf32>, tensor<2x8x16xf32>) outs(%o : tensor<2x4x16xf32>) {transpose_b} -> tensor<2x4x16xf32>
@@ -473,7 +473,7 @@ func.func @combine_c3_element(%x: tensor<8x16xf32>, %p: tensor<4x2xi32>, %w: ten
 
 // -----
 
-// attention C1
+// (attention-C1)
 func.func @attention_c1(%q: tensor<2x4x8xf32>, %k: tensor<1x2x4x8xf32>, %o: tensor<1x2x4x8xf32>) {
   // expected-error @+1 {{q rank: expected 4, got 3}}
   %0 = dispatch.attention ins(%q, %k, %k : tensor<2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) outs(%o : tensor<1x2x4x8xf32>) {scale = 1.0 : f32} -> tensor<1x2x4x8xf32>
@@ -482,7 +482,7 @@ func.func @attention_c1(%q: tensor<2x4x8xf32>, %k: tensor<1x2x4x8xf32>, %o: tens
 
 // -----
 
-// attention C2
+// (attention-C2)
 func.func @attention_c2(%q: tensor<1x2x4x8xf32>, %o: tensor<1x2x4x8xf32>) {
   // expected-error @+1 {{k layout: expected a permutation of "bhsd", got "bhss"}}
   %0 = dispatch.attention ins(%q, %q, %q : tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) outs(%o : tensor<1x2x4x8xf32>) {scale = 1.0 : f32, k_layout = "bhss"} -> tensor<1x2x4x8xf32>
@@ -491,7 +491,7 @@ func.func @attention_c2(%q: tensor<1x2x4x8xf32>, %o: tensor<1x2x4x8xf32>) {
 
 // -----
 
-// attention C3
+// (attention-C3)
 func.func @attention_c3(%q: tensor<1x2x4x8xf32>, %k: tensor<1x2x4x6xf32>, %o: tensor<1x2x4x8xf32>) {
   // expected-error @+1 {{k head size: expected 8, got 6}}
   %0 = dispatch.attention ins(%q, %k, %q : tensor<1x2x4x8xf32>, tensor<1x2x4x6xf32>, tensor<1x2x4x8xf32>) outs(%o : tensor<1x2x4x8xf32>) {scale = 1.0 : f32} -> tensor<1x2x4x8xf32>
@@ -500,7 +500,7 @@ func.func @attention_c3(%q: tensor<1x2x4x8xf32>, %k: tensor<1x2x4x6xf32>, %o: te
 
 // -----
 
-// attention C4
+// (attention-C4)
 func.func @attention_c4(%q: tensor<1x4x4x8xf32>, %k: tensor<1x3x4x8xf32>, %o: tensor<1x4x4x8xf32>) {
   // expected-error @+1 {{heads of k: expected a divisor of 4, got 3}}
   %0 = dispatch.attention ins(%q, %k, %k : tensor<1x4x4x8xf32>, tensor<1x3x4x8xf32>, tensor<1x3x4x8xf32>) outs(%o : tensor<1x4x4x8xf32>) {scale = 1.0 : f32} -> tensor<1x4x4x8xf32>
@@ -509,7 +509,7 @@ func.func @attention_c4(%q: tensor<1x4x4x8xf32>, %k: tensor<1x3x4x8xf32>, %o: te
 
 // -----
 
-// attention C5
+// (attention-C5)
 func.func @attention_c5(%q: tensor<1x2x4x8xf32>, %m: tensor<1x1x1x5xf32>, %o: tensor<1x2x4x8xf32>) {
   // expected-error @+1 {{mask dimension 3: expected 4, got 5}}
   %0 = dispatch.attention ins(%q, %q, %q : tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) mask(%m : tensor<1x1x1x5xf32>) outs(%o : tensor<1x2x4x8xf32>) {scale = 1.0 : f32} -> tensor<1x2x4x8xf32>
@@ -518,7 +518,7 @@ func.func @attention_c5(%q: tensor<1x2x4x8xf32>, %m: tensor<1x1x1x5xf32>, %o: te
 
 // -----
 
-// softmax C1
+// (softmax-C1)
 func.func @softmax_c1(%x: tensor<4x8xf32>, %o: tensor<4x9xf32>) {
   // expected-error @+1 {{input dimension 1: expected 9, got 8}}
   %0 = dispatch.softmax ins(%x : tensor<4x8xf32>) outs(%o : tensor<4x9xf32>) -> tensor<4x9xf32>
@@ -527,7 +527,7 @@ func.func @softmax_c1(%x: tensor<4x8xf32>, %o: tensor<4x9xf32>) {
 
 // -----
 
-// softmax C2
+// (softmax-C2)
 func.func @softmax_c2(%x: tensor<4x8xf32>, %m: tensor<3x8xf32>, %o: tensor<4x8xf32>) {
   // expected-error @+1 {{mask dimension 0: expected 4, got 3}}
   %0 = dispatch.softmax ins(%x : tensor<4x8xf32>) mask(%m : tensor<3x8xf32>) outs(%o : tensor<4x8xf32>) -> tensor<4x8xf32>
@@ -536,7 +536,7 @@ func.func @softmax_c2(%x: tensor<4x8xf32>, %m: tensor<3x8xf32>, %o: tensor<4x8xf
 
 // -----
 
-// layer_norm C1
+// (layer_norm-C1)
 func.func @layer_norm_c1(%x: tensor<4x8xf32>, %r: tensor<4xf32>, %o: tensor<4x8xf32>) {
   // expected-error @+1 {{residual rank: expected 2, got 1}}
   %0 = dispatch.layer_norm ins(%x : tensor<4x8xf32>) residual(%r : tensor<4xf32>) outs(%o : tensor<4x8xf32>) {epsilon = 1.0 : f32} -> tensor<4x8xf32>
@@ -545,7 +545,7 @@ func.func @layer_norm_c1(%x: tensor<4x8xf32>, %r: tensor<4xf32>, %o: tensor<4x8x
 
 // -----
 
-// layer_norm C2
+// (layer_norm-C2)
 func.func @layer_norm_c2(%x: tensor<4x8xf32>, %g: tensor<7xf32>, %o: tensor<4x8xf32>) {
   // expected-error @+1 {{weight dimension 0: expected 8, got 7}}
   %0 = dispatch.layer_norm ins(%x : tensor<4x8xf32>) weight(%g : tensor<7xf32>) outs(%o : tensor<4x8xf32>) {epsilon = 1.0 : f32} -> tensor<4x8xf32>
@@ -554,7 +554,7 @@ func.func @layer_norm_c2(%x: tensor<4x8xf32>, %g: tensor<7xf32>, %o: tensor<4x8x
 
 // -----
 
-// check C1
+// (check-C1)
 func.func @check_c1(%c: i1) {
   // expected-error @+1 {{expected a message that is not empty}}
   dispatch.check %c, ""

@@ -20,11 +20,11 @@ def Dispatch_AttentionOp : Dispatch_DestinationOp<"attention"> {
     The mask broadcasts to (B, H, S, T) in the manner of NumPy: of lower rank, or with dimensions of 1. Of type i1 it says which keys are kept; a
     float is added. Under `causal`, query s sees the keys t ≤ s + T − S. A row without any key is 0.
 
-    1. (C1) q, k, v and out have rank 4 and the same float element type
-    2. (C2) a layout is a permutation of `bhsd`
-    3. (C3) B is the same; K and V have the same heads and length; Q and K the same D; out has Q's heads and length and V's D
-    4. (C4) a static number of heads of K divides that of Q
-    5. (C5) the mask has rank ≤ 4, is i1 or of the element type, and broadcasts to (B, H, S, T)
+    1. (attention-C1) q, k, v and out have rank 4 and the same float element type
+    2. (attention-C2) a layout is a permutation of `bhsd`
+    3. (attention-C3) B is the same; K and V have the same heads and length; Q and K the same D; out has Q's heads and length and V's D
+    4. (attention-C4) a static number of heads of K divides that of Q
+    5. (attention-C5) the mask has rank ≤ 4, is i1 or of the element type, and broadcasts to (B, H, S, T)
 
     Example:
     ```mlir
@@ -56,8 +56,8 @@ def Dispatch_SoftmaxOp : Dispatch_DestinationOp<"softmax"> {
     `out = softmax(scale · x + mask)` along the last dimension. The mask broadcasts to x in the manner of NumPy. A row whose greatest element is −∞
     is NaN, as in ONNX.
 
-    1. (C1) x and out have the same shape, rank ≥ 1, and float element type
-    2. (C2) the mask has the element type and broadcasts to out
+    1. (softmax-C1) x and out have the same shape, rank ≥ 1, and float element type
+    2. (softmax-C2) the mask has the element type and broadcasts to out
 
     Example: `%y = dispatch.softmax ins(%x : tensor<?x12x?x?xf32>) outs(%init : tensor<?x12x?x?xf32>) -> tensor<?x12x?x?xf32>`
   }];

@@ -16,7 +16,7 @@ def Dispatch_CheckOp : Dispatch_Op<"check", [DeclareOpInterfaceMethods<MemoryEff
     The first failure of a run sticks and becomes the run's error. At the top of a function it ends the run: what follows may rely on it.
     Within a loop or a branch execution goes on, and what follows must be safe (indices clamped) all the same.
 
-    1. (C1) the message is not empty
+    1. (check-C1) the message is not empty
 
     Example: `dispatch.check %inside, "Gather: index out of range"`
   }];

@@ -25,14 +25,14 @@ def Dispatch_MatmulOp : Dispatch_DestinationOp<"matmul", [AttrSizedOperandSegmen
 
     An element is one chain of multiply-adds, pair after pair and k ascending, whatever the number of rows.
 
-    1. (C1) as many weights as inputs, at least one
-    2. (C2) each input has out's rank and leading dimensions
-    3. (C3) each weight's K is its input's last dimension, its N out's last dimension
-    4. (C4) `transposed` is empty or has an entry for each pair; it is false for packed weights
-    5. (C5) an extra is a scalar, or has rank 0, rank 1 and out's last dimension, or out's shape
-    6. (C6) the epilogue takes the accumulator, of out's element type, and a scalar for each extra; it yields one value of out's element type
-    7. (C7) extras need an epilogue
-    8. (C8) inputs and weights have out's element type
+    1. (matmul-C1) as many weights as inputs, at least one
+    2. (matmul-C2) each input has out's rank and leading dimensions
+    3. (matmul-C3) each weight's K is its input's last dimension, its N out's last dimension
+    4. (matmul-C4) `transposed` is empty or has an entry for each pair; it is false for packed weights
+    5. (matmul-C5) an extra is a scalar, or has rank 0, rank 1 and out's last dimension, or out's shape
+    6. (matmul-C6) the epilogue takes the accumulator, of out's element type, and a scalar for each extra; it yields one value of out's element type
+    7. (matmul-C7) extras need an epilogue
+    8. (matmul-C8) inputs and weights have out's element type
 
     Example:
     ```mlir
@@ -80,9 +80,9 @@ def Dispatch_BatchMatmulOp : Dispatch_DestinationOp<"batch_matmul"> {
     `out[b…, m, n] = Σ_k a[b…, m, k] · b[b…, k, n]`, with `a` as `(k, m)` under `transpose_a`, `b` as `(n, k)` under `transpose_b`. A batch
     dimension of an operand may be 1 where out's is not: it is repeated.
 
-    1. (C1) all operands have the same rank, at least 2, and the same element type
-    2. (C2) batch dimensions are out's, or 1
-    3. (C3) M, N and K agree
+    1. (batch_matmul-C1) all operands have the same rank, at least 2, and the same element type
+    2. (batch_matmul-C2) batch dimensions are out's, or 1
+    3. (batch_matmul-C3) M, N and K agree
 
     Example:
     ```mlir

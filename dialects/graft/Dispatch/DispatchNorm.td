@@ -16,8 +16,8 @@ def Dispatch_LayerNormOp : Dispatch_DestinationOp<"layer_norm", [AttrSizedOperan
     With `h = x (+ residual)`: `out = (h − mean(h)) / sqrt(var(h) + epsilon) · weight + bias`, or under `rms`
     `out = h / sqrt(mean(h²) + epsilon) · weight + bias`. The variance is of the centred values, over n.
 
-    1. (C1) x and out have the same shape, rank ≥ 1, and float element type; so has the residual
-    2. (C2) weight and bias have rank 1, x's last dimension and element type
+    1. (layer_norm-C1) x and out have the same shape, rank ≥ 1, and float element type; so has the residual
+    2. (layer_norm-C2) weight and bias have rank 1, x's last dimension and element type
 
     Example:
     ```mlir
