@@ -157,6 +157,14 @@ static std::set<StoredForm> getForms(Value value) {
   return forms;
 }
 
+/// A number for the form that a site's parameter has in the library. Panels of a matrix are those
+/// of its transpose.
+static unsigned formOfCanonical(StoredForm form, bool transposed) {
+  if (form == StoredForm::Plain)
+    return transposed ? 1 : 0;
+  return (form == StoredForm::ColumnsLast) != transposed ? 3 : 2;
+}
+
 /// Bytes of what is kept of one step of a module beside `adapt`, as bindTasks makes it.
 static uint64_t branchBytes(AdaptOp adapt, const LowRankForm &form, ParameterOp down,
                             ParameterOp up, const ResidencyOptions &options) {
@@ -247,14 +255,20 @@ static uint64_t getFrozenBytes(mlir::ModuleOp module, const ResidencyOptions &op
   return bytes;
 }
 
-/// Bytes that one adapt needs beside the frozen weight: each folded copy, and each module that
-/// stays beside once, whatever it is combined with.
+/// Bytes that the adapts of one site need beside the frozen weight: each folded copy once in each
+/// form, however often the site is used, and each module that stays beside once, whatever it is
+/// combined with.
 static uint64_t getAddedBytes(ArrayRef<SiteResidency *> combinations) {
   llvm::DenseMap<StringAttr, uint64_t> branches;
+  std::set<std::pair<const void *, unsigned>> folded;
   uint64_t bytes = 0;
   for (SiteResidency *site : combinations) {
     if (site->choice == Residency::Fold) {
-      bytes += site->foldBytes;
+      SmallVector<Attribute> names(site->modules.begin(), site->modules.end());
+      const void *set = ArrayAttr::get(site->adapt.getContext(), names).getAsOpaquePointer();
+      for (auto [form, size] : site->foldForms)
+        if (folded.insert({set, form}).second)
+          bytes += size;
       continue;
     }
     for (auto [name, size] : llvm::zip_equal(site->modules, site->moduleBytes))
@@ -292,8 +306,12 @@ static FailureOr<SiteResidency> assess(AdaptOp adapt, ArrayRef<StringAttr> names
   if (failed(value))
     return failure();
   site.foldError = value->error;
-  for (StoredForm form : getForms(adapt.getResult()))
-    site.foldBytes += storedBytes(value->type, form, options);
+  auto op = adapt.getSite().getDefiningOp<SiteOp>();
+  for (StoredForm form : getForms(adapt.getResult())) {
+    site.foldForms.emplace_back(formOfCanonical(form, op && op.getTransposed()),
+                                storedBytes(value->type, form, options));
+    site.foldBytes += site.foldForms.back().second;
+  }
   site.folded = std::move(*value);
   if (!site.canBranch)
     return site;
@@ -376,7 +394,13 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
     return failure();
   plan.sites = std::move(*sites);
 
-  llvm::MapVector<Operation *, SmallVector<SiteResidency *>> byAdapt;
+  // The uses of one site, in one call of its module or in several, share what is stored.
+  llvm::MapVector<std::pair<Attribute, Attribute>, SmallVector<SiteResidency *>> bySite;
+  auto siteOf = [](SiteResidency &site) {
+    auto op = site.adapt.getSite().getDefiningOp<SiteOp>();
+    return std::pair<Attribute, Attribute>(op ? op.getPathAttr() : StringAttr(),
+                                           site.adapt.getModules());
+  };
   for (SiteResidency &site : plan.sites) {
     const bool mayFold = site.foldError <= options.tolerance; // false for NaN
     if (!mayFold && (!site.canBranch || options.policy == FoldPolicy::Always)) {
@@ -385,7 +409,7 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
                             << " of the change, found " << site.foldError;
       return error;
     }
-    byAdapt[site.adapt].push_back(&site);
+    bySite[siteOf(site)].push_back(&site);
     // What takes the fewest bytes; what can't be chosen stays out of the comparison.
     site.choice = site.canBranch && (!mayFold || site.branchBytes <= site.foldBytes)
                       ? Residency::Branch
@@ -393,7 +417,7 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
   }
   auto total = [&] {
     uint64_t bytes = plan.frozenBytes;
-    for (auto &[adapt, combinations] : byAdapt)
+    for (auto &[path, combinations] : bySite)
       bytes += getAddedBytes(combinations);
     return bytes;
   };
@@ -417,7 +441,7 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
       return double(a->branchFlops) * b->foldBytes > double(b->branchFlops) * a->foldBytes;
     });
     for (SiteResidency *site : candidates) {
-      ArrayRef<SiteResidency *> combinations = byAdapt[site->adapt];
+      ArrayRef<SiteResidency *> combinations = bySite[siteOf(*site)];
       const uint64_t before = getAddedBytes(combinations);
       site->choice = Residency::Fold;
       const uint64_t after = bytes - before + getAddedBytes(combinations);

@@ -35,8 +35,10 @@ struct SiteResidency {
   llvm::SmallVector<mlir::StringAttr> modules; ///< the router's names that enter here
   llvm::SmallVector<mlir::StringAttr> tasks;   ///< whose route that is
   bool canBranch = false;
-  double foldError = 0;                    ///< see AdaptedValue
-  uint64_t foldBytes = 0;                  ///< of the folded copy
+  double foldError = 0;   ///< see AdaptedValue
+  uint64_t foldBytes = 0; ///< of the folded copy, in all forms
+  /// The forms in which the copy is stored, and their bytes.
+  llvm::SmallVector<std::pair<unsigned, uint64_t>, 1> foldForms;
   uint64_t branchBytes = 0;                ///< of the thin matrices of all modules
   llvm::SmallVector<uint64_t> moduleBytes; ///< of those of each
   uint64_t branchFlops = 0;                ///< for each row that runs through the branch

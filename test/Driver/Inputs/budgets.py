@@ -18,6 +18,8 @@ def compiled(*more):
     stored = about["weights"]["bytes"]
     print(more, "predicted", predicted, "least", least, "stored", stored, flush=True)
     assert abs(predicted - stored) <= 0.01 * stored, (more, predicted, stored)
+    promised, written = map(int, re.search(r"library: (\d+) bytes predicted, .*; (\d+) written", said).groups())
+    assert written == os.path.getsize(library) and abs(promised - written) <= 0.01 * written, (promised, written)
     sites = sum(choice["residency"] == "fold" for task in about["tasks"] for choice in task["residency"])
     return predicted, least, stored, sites
 

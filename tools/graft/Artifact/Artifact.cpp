@@ -15,6 +15,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -106,6 +107,9 @@ private:
 };
 } // namespace
 
+/// Of the libraries, as the linker is told.
+constexpr unsigned kPageSize = 4096;
+
 static LogicalResult link(ArrayRef<std::string> objects, StringRef output, bool undefinedAllowed,
                           Location loc) {
   std::vector<std::string> args{"ld.lld",
@@ -123,7 +127,7 @@ static LogicalResult link(ArrayRef<std::string> objects, StringRef output, bool 
                                 "-z",
                                 "noexecstack",
                                 "-z",
-                                "max-page-size=4096",
+                                "max-page-size=" + std::to_string(kPageSize),
                                 "-z",
                                 undefinedAllowed ? "undefs" : "defs"};
   args.insert(args.end(), objects.begin(), objects.end());
@@ -176,12 +180,34 @@ static LogicalResult store(const ArtifactSpec &spec, StorageWriter &writer,
   return success();
 }
 
+/// The bytes of an object that a library takes over: what is loaded, and names.
+static uint64_t linkedBytes(StringRef object) {
+  auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, ""));
+  if (!file) {
+    llvm::consumeError(file.takeError());
+    return object.size();
+  }
+  uint64_t bytes = 0;
+  for (llvm::object::ELFSectionRef section : (*file)->sections())
+    if (section.getFlags() & llvm::ELF::SHF_ALLOC && !section.isBSS())
+      bytes += section.getSize();
+  for (llvm::object::ELFSymbolRef symbol : (*file)->symbols()) {
+    auto name = symbol.getName();
+    if (!name)
+      llvm::consumeError(name.takeError());
+    else if (symbol.getELFType() != llvm::ELF::STT_SECTION && !name->starts_with(".L"))
+      bytes += sizeof(llvm::ELF::Elf64_Sym) + name->size() + 1;
+  }
+  return bytes;
+}
+
 /// Links the library of `content` and puts it at `target`.
 static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent &content,
                                   const StorageReport &storage,
                                   const std::vector<std::vector<unsigned>> &parameters,
                                   const WeightsFile *weightsFile, StringRef weightsObject,
-                                  TemporaryFiles &files, StringRef target, Location loc) {
+                                  TemporaryFiles &files, StringRef target, Location loc,
+                                  StorageReport *report) {
   Descriptor descriptor;
   descriptor.manifest = buildManifest(spec, content, storage, parameters, weightsFile);
   descriptor.weightsBytes = weightsObject.empty() ? 0 : storage.bytes;
@@ -192,7 +218,9 @@ static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent
     return emitError(loc) << error;
 
   std::vector<std::string> objects;
+  uint64_t codeBytes = kPageSize; // headers, up to where the weights begin
   auto add = [&](StringRef bytes) -> LogicalResult {
+    codeBytes += linkedBytes(bytes);
     FailureOr<std::string> file = files.write("graft-object", bytes);
     if (failed(file))
       return failure();
@@ -215,6 +243,13 @@ static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent
   unsigned mask = fs::getUmask();
   if (std::error_code code = fs::setPermissions(*output, fs::perms(0777 & ~mask)))
     return emitInputFault(loc) << target << ": " << code.message();
+  uint64_t size = 0;
+  if (std::error_code code = fs::file_size(*output, size))
+    return emitInputFault(loc) << target << ": " << code.message();
+  if (report) {
+    report->codeBytes += codeBytes;
+    report->fileBytes += size;
+  }
   return files.rename(*output, target);
 }
 
@@ -246,7 +281,8 @@ LogicalResult graft::writeArtifact(const ArtifactSpec &spec, const WeightStore &
   if (report)
     *report = writer.report();
   return buildLibrary(spec, content, writer.report(), parameters, /*weightsFile=*/nullptr,
-                      writer.report().bytes ? StringRef(*object) : StringRef(), files, target, loc);
+                      writer.report().bytes ? StringRef(*object) : StringRef(), files, target, loc,
+                      report);
 }
 
 /// What the library of one task holds: the codes and stages of its path.
@@ -300,8 +336,10 @@ LogicalResult graft::writeSplitArtifacts(const ArtifactSpec &spec, const WeightS
     if (failed(digest))
       return failure();
     WeightsFile weightsFile{"weights.bin", writer.report().bytes, *digest};
-    if (report)
+    if (report) {
       *report = writer.report();
+      report->fileBytes = writer.report().bytes;
+    }
 
     // Nothing takes its place before everything is there.
     std::vector<std::pair<std::string, std::string>> renames;
@@ -309,7 +347,7 @@ LogicalResult graft::writeSplitArtifacts(const ArtifactSpec &spec, const WeightS
       FailureOr<std::string> library = files.create("graft-task");
       if (failed(library) ||
           failed(buildLibrary(spec, contentOfTask(spec, index), writer.report(), parameters,
-                              &weightsFile, /*weightsObject=*/"", files, *library, loc)))
+                              &weightsFile, /*weightsObject=*/"", files, *library, loc, report)))
         return failure();
       files.adopt(*library);
       SmallString<128> target(folder);

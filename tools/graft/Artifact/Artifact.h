@@ -76,6 +76,8 @@ struct StorageReport {
   std::vector<Blob> blobs;
   uint64_t bytes = 0;       ///< of the whole section or file, alignment included
   uint64_t sourceBytes = 0; ///< of the same weights before packing, each content once
+  uint64_t codeBytes = 0;   ///< of code and tables before they are linked, in all libraries
+  uint64_t fileBytes = 0;   ///< of all files
 };
 
 /// Links the library and puts it at `path` in one step: on failure nothing is left behind, and what

@@ -220,7 +220,10 @@ void Compilation::report() {
   if (options.emit == Phase::Write) {
     printResidency(llvm::outs(), residency, options.residency);
     llvm::outs() << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes
-                 << " before packing\n";
+                 << " before packing\n"
+                 << "library: " << residency.bytes + storage.codeBytes << " bytes predicted, "
+                 << storage.codeBytes << " of them code and tables; " << storage.fileBytes
+                 << " written\n";
   }
   if (options.timeReport)
     for (const Times &each : times)
