@@ -299,7 +299,16 @@ func.func @column_by_the_number_of_rows(%x: tensor<?x4xf32> {modular.dims = ["ba
 
 // -----
 
-// expected-remark@+1 {{rows are not independent: expected inputs whose first dimension is one and the same symbol}}
+// expected-remark@+1 {{rows are not independent: expected inputs whose first dimension is one and the same symbol, found attention_mask with s86 and}}
+func.func @two_symbols(%mask: tensor<?x4xf32> {modular.name = "attention_mask", modular.dims = ["s86", "4"]},
+                       %ids: tensor<?x4xf32> {modular.name = "input_ids", modular.dims = ["s10", "4"]}) -> tensor<?x4xf32> {
+  %y = onnx.Add %mask, %ids : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+// expected-remark@+1 {{rows are not independent: expected inputs whose first dimension is one and the same symbol, found an input with none}}
 func.func @fixed(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
   %y = onnx.Relu %x : (tensor<2x4xf32>) -> tensor<2x4xf32>
   return %y : tensor<2x4xf32>

@@ -80,9 +80,20 @@ bool RowIndependence::seed(func::FuncOp main) {
     std::optional<StringRef> first;
     if (tensor.rank() > 0)
       first = tensor.dims[0].asAtom();
-    if (!first || tensor.dims[0].symbols().size() != 1 ||
-        (!symbol.empty() && *first != StringRef(symbol)))
+    auto describe = [&](unsigned index, StringRef dim) {
+      auto name = main.getArgAttrOfType<StringAttr>(index, "modular.name");
+      return (name ? name.getValue() : StringRef("an input")).str() + " with " + dim.str();
+    };
+    if (!first || tensor.dims[0].symbols().size() != 1) {
+      reason += ", found " + describe(argument.getArgNumber(), "none");
       return false;
+    }
+    if (!symbol.empty() && *first != StringRef(symbol)) {
+      reason += ", found " + describe(0, symbol) + " and " +
+                describe(argument.getArgNumber(), *first) +
+                ": they are one if they are exported as one";
+      return false;
+    }
     symbol = first->str();
     count = Polynomial::symbol(symbol);
     for (const Polynomial &dim : ArrayRef<Polynomial>(tensor.dims).drop_front())
@@ -94,10 +105,10 @@ bool RowIndependence::seed(func::FuncOp main) {
 }
 
 RowIndependence::RowIndependence(func::FuncOp main) : shapes(main) {
-  if (!seed(main)) {
-    reason = "expected inputs whose first dimension is one and the same symbol";
+  reason = "expected inputs whose first dimension is one and the same symbol";
+  if (!seed(main))
     return;
-  }
+  reason.clear();
   for (Operation &op : main.getBody().front().without_terminator())
     visit(&op);
   for (Value result : main.getBody().front().getTerminator()->getOperands()) {
