@@ -462,8 +462,10 @@ FailureOr<ResidencyPlan> graft::planResidency(mlir::ModuleOp module,
     for (SiteResidency &site : plan.sites)
       if (site.choice != Residency::Fold) {
         InFlightDiagnostic error = emitInputFault(site.adapt);
-        describe(error, site) << ": expected a memory budget that lets every site fold, found "
-                              << budget << " bytes";
+        for (SiteResidency &other : plan.sites)
+          other.choice = Residency::Fold;
+        describe(error, site) << ": expected a memory budget of at least " << total()
+                              << " bytes, so that every site folds, found " << budget;
         return error;
       }
   return plan;

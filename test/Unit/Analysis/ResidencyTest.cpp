@@ -146,7 +146,7 @@ TEST_F(ResidencyTest, AlwaysWantsABudgetThatLetsAllFold) {
   options.memoryBudget = 3 * kWeight - 1; // one for each of base, topic and both
   EXPECT_TRUE(failed(plan((kTopic + kBoth).str())));
   EXPECT_EQ(kind, FaultKind::Input);
-  EXPECT_THAT(words, HasSubstr("expected a memory budget that lets every site fold"));
+  EXPECT_THAT(words, HasSubstr("bytes, so that every site folds"));
 }
 
 } // namespace
