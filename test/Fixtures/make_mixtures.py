@@ -2,8 +2,8 @@
 # Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Exports tiny random mixtures of experts with torch's two ONNX exporters, and writes what they should give, computed by
-torch in double precision, and how many routers are to be found in each. Needs torch, transformers, onnx and onnxscript;
-what it writes to mixtures/ is committed."""
+torch in double precision, and how many routers are to be found in each. Needs torch, transformers, peft, onnx and onnxscript;
+what it writes to mixtures/ is committed. For some there is a LoRA on gate and experts, saved by PEFT."""
 
 import copy
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import MixtralConfig, MixtralForCausalLM, Qwen2MoeConfig, Qwen2MoeForCausalLM
 
@@ -107,6 +108,10 @@ MODELS = {"soft": (Soft, 1), "masked": (lambda: Soft(2), 1), "stacked": (Stacked
           "gated-unit": (GatedUnit, 0), "mixtral-batched": (batched, 1), "qwen2-shared": (shared, 1)}
 
 
+# The layers that a LoRA adapts.
+ADAPTED = {"masked": r"gate|experts\.\d\.[02]", "stacked": r"gate|experts\.\d"}
+
+
 def export(model, path, exporter):
     x = torch.randn(2, 5, HIDDEN)
     if exporter == "dynamo":
@@ -123,6 +128,18 @@ def export(model, path, exporter):
     onnx.save(proto, path)
 
 
+def adapt(model, layers, folder):
+    """The model with LoRA on some layers, which is saved."""
+    adapted = get_peft_model(copy.deepcopy(model), LoraConfig(r=2, lora_alpha=3, target_modules=layers))
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.3)
+    adapted.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    return adapted.eval().double()
+
+
 def main():
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -131,16 +148,22 @@ def main():
     for name, (make, routers) in MODELS.items():
         torch.manual_seed(len(name))
         model = make().eval()
-        exact, arrays = copy.deepcopy(model).double(), {}
+        exact, arrays = {"y": copy.deepcopy(model).double()}, {}
+        facts = {"values": f"{name}.npz", "routers": routers}
+        if name in ADAPTED:
+            exact["lora"] = adapt(model, ADAPTED[name], HERE / f"{name}.lora")
+            facts["adapter"] = f"{name}.lora"
         for number, shape in enumerate([(2, 5), (1, 1), (3, 17)]):
             x = torch.randn(*shape, HIDDEN)
-            with torch.no_grad():
-                y = exact(x.double())
-            arrays[f"x.{number}"], arrays[f"y.{number}"] = x.numpy(), (y[0] if isinstance(y, tuple) else y).numpy()
+            arrays[f"x.{number}"] = x.numpy()
+            for task, run in exact.items():
+                with torch.no_grad():
+                    y = run(x.double())
+                arrays[f"{task}.{number}"] = (y[0] if isinstance(y, tuple) else y).numpy()
         np.savez(HERE / f"{name}.npz", **arrays)
         for exporter in ("legacy", "dynamo"):
             export(model, HERE / f"{name}.{exporter}.onnx", exporter)
-            manifest[f"{name}.{exporter}"] = {"values": f"{name}.npz", "routers": routers}
+            manifest[f"{name}.{exporter}"] = facts
     (HERE / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 

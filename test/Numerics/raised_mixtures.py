@@ -29,12 +29,15 @@ def main():
             found = sum("modular.router" in line and "fixed by task" not in line for line in text.stdout.splitlines())
             if found != facts["routers"]:
                 bad.append(f"{case}: {found} routers, expected {facts['routers']}")
-            subprocess.run([graft, "compile", model, "-o", folder / "m.so"], check=True, stdout=subprocess.DEVNULL)
-            for key in (key for key in values if key.startswith("x.")):
-                np.save(folder / "x.npy", values[key])
-                subprocess.run([graft, "run", folder / "m.so", "--input", f"x=@{folder}/x.npy", "--output", f"y=@{folder}/y.npy"], check=True)
-                wanted = values[key.replace("x", "y")]
-                error = np.linalg.norm(np.load(folder / "y.npy") - wanted) / np.linalg.norm(wanted)
+            # An adapter of the experts binds to the layers that were exported, and goes where they go.
+            adapter = ["--adapter", f"lora={FIXTURES / facts['adapter']}"] if "adapter" in facts else []
+            subprocess.run([graft, "compile", model, *adapter, "-o", folder / "m.so"], check=True, stdout=subprocess.DEVNULL)
+            for key in (key for key in values if not key.startswith("x.")):
+                kind, number = key.split(".")
+                np.save(folder / "x.npy", values[f"x.{number}"])
+                subprocess.run([graft, "run", folder / "m.so", "--task", "lora" if kind == "lora" else "base",
+                                "--input", f"x=@{folder}/x.npy", "--output", f"y=@{folder}/y.npy"], check=True)
+                error = np.linalg.norm(np.load(folder / "y.npy") - values[key]) / np.linalg.norm(values[key])
                 if not error <= 1e-5:
                     bad.append(f"{case}, {key}: relative error {error:.1e}")
     if bad:

@@ -56,7 +56,7 @@ static constexpr PhaseInfo kPhases[] = {
     {Phase::Import, "import", "onnx", true,
      "the backbone as exported, in the standard's ops, checked and converted", nullptr},
     {Phase::Link, "link", "modular", true,
-     "mixtures raised, adapters bound: where which module enters; nothing is specialised or folded",
+     "adapters bound, mixtures raised: where which module enters; nothing is specialised or folded",
      buildLink},
     {Phase::Raise, "raise", "", false,
      "modules inlined; norms, GELU and attention as one op each, where an exporter took them apart",

@@ -51,9 +51,22 @@ bool graft::raise::isZero(Value value) {
          elements.getSplatValue<APFloat>().isZero();
 }
 
+bool graft::raise::isParameter(Value value) {
+  return isa_and_nonnull<onnx::ConstantOp, SiteOp, AdaptOp>(value.getDefiningOp());
+}
+
+Value graft::raise::cloneParameter(OpBuilder &b, Value value, IRMapping &mapping) {
+  if (mapping.contains(value))
+    return mapping.lookup(value);
+  Operation *op = value.getDefiningOp();
+  for (Value operand : op->getOperands())
+    cloneParameter(b, operand, mapping);
+  return b.clone(*op, mapping)->getResult(0);
+}
+
 bool graft::raise::actsOnVectors(Operation *op) {
   for (auto [number, operand] : llvm::enumerate(op->getOperands())) {
-    if (!operand.getDefiningOp<onnx::ConstantOp>())
+    if (!isParameter(operand))
       continue;
     const bool isMatrix = isa<onnx::MatMulOp>(op) && number == 1;
     if (!typeOf(operand) || typeOf(operand).getRank() > (isMatrix ? 2 : 1) ||
@@ -64,8 +77,7 @@ bool graft::raise::actsOnVectors(Operation *op) {
   if (auto cast = dyn_cast<onnx::CastOp>(op))
     return getElementTypeOrSelf(cast.getInput().getType()) == getElementTypeOrSelf(cast.getType());
   if (isa<onnx::MatMulOp>(op))
-    return !op->getOperand(0).getDefiningOp<onnx::ConstantOp>() &&
-           op->getOperand(1).getDefiningOp<onnx::ConstantOp>();
+    return !isParameter(op->getOperand(0)) && isParameter(op->getOperand(1));
   if (auto split = dyn_cast<onnx::SplitOp>(op))
     return isLastAxis(split.getAxis(), split.getInput());
   if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op))

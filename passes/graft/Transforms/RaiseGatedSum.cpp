@@ -160,7 +160,7 @@ static std::optional<Cone> findCone(Value branch, Operation *user) {
     for (Operation *op : SmallVector<Operation *>(inside.begin(), inside.end()))
       for (Value operand : op->getOperands()) {
         Operation *producer = operand.getDefiningOp();
-        if (producer && !isa<onnx::ConstantOp>(producer) && actsOnVectors(producer) &&
+        if (producer && !isParameter(operand) && actsOnVectors(producer) &&
             !inside.contains(producer) && isOwn(producer))
           grew |= inside.insert(producer);
       }
@@ -171,7 +171,7 @@ static std::optional<Cone> findCone(Value branch, Operation *user) {
       return std::nullopt;
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
-      if (producer && (inside.contains(producer) || isa<onnx::ConstantOp>(producer)))
+      if (producer && (inside.contains(producer) || isParameter(operand)))
         continue;
       if (cone.input && cone.input != operand)
         return std::nullopt;
@@ -189,8 +189,7 @@ static Value buildCone(GraphBuilder &b, const Cone &cone, Value branch, Value ro
   mapping.map(cone.input, rows);
   for (Operation *op : cone.ops) {
     for (Value operand : op->getOperands())
-      if (!mapping.contains(operand))
-        mapping.map(operand, b.clone(*operand.getDefiningOp())->getResult(0));
+      cloneParameter(b, operand, mapping);
     Operation *clone = b.clone(*op, mapping);
     for (Value result : clone->getResults()) {
       auto type = typeOf(result);

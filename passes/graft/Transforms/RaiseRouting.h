@@ -13,6 +13,7 @@
 #include "graft/Onnx/GraphBuilder.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
 
 namespace graft::raise {
 
@@ -67,8 +68,12 @@ mlir::RankedTensorType typeOf(mlir::Value value);
 bool isLastAxis(int64_t axis, mlir::Value value);
 /// Whether the value is zero everywhere: a constant, or one that is repeated to a shape.
 bool isZero(mlir::Value value);
+/// Whether the value is a parameter, adapted or not, or any other constant.
+bool isParameter(mlir::Value value);
+/// The value where `b` stands: a parameter is cloned, with what adapts it, unless `mapping` has it.
+mlir::Value cloneParameter(mlir::OpBuilder &b, mlir::Value value, mlir::IRMapping &mapping);
 /// Whether the op treats each vector along the last dimension alone, given that its operands but
-/// constants do.
+/// parameters do.
 bool actsOnVectors(mlir::Operation *op);
 
 /// What weighs the experts of a mixture: a weight for each, or what is chosen and its weights.

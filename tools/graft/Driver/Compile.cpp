@@ -163,10 +163,10 @@ LogicalResult Compilation::importBackbone() {
 }
 
 LogicalResult Compilation::link() {
-  if (failed(runPasses(getPhase(Phase::Link), *module)) ||
-      failed(check(linkAdapters(*module, options.link))))
+  // Adapters bind to the backbone as it was exported; what is raised takes them along.
+  if (failed(check(linkAdapters(*module, options.link))) || failed(verify(*module)))
     return failure();
-  return verify(*module);
+  return runPasses(getPhase(Phase::Link), *module);
 }
 
 void Compilation::takeBodies() {
