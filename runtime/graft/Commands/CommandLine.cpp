@@ -7,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
@@ -46,7 +48,17 @@ void addSessionOptions(CLI::App *app, SessionOptions &options) {
   app->add_flag("--json", options.json, "print one JSON object");
 }
 
+/// CLI11's own check lets NaN pass, and prints the greatest double in full.
+std::string checkTolerance(const std::string &text) {
+  char *end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (!text.empty() && *end == '\0' && value >= 0 && std::isfinite(value))
+    return {};
+  return "expected a number of at least 0, found '" + text + "'";
+}
+
 int dispatch(int argc, char **argv) {
+  const CLI::Validator isTolerance(checkTolerance, "");
   CLI::App app("graft: one native library from a backbone and its modules", "graft");
   app.set_version_flag("--version", std::string("graft ") + graft_version());
   app.require_subcommand(1);
@@ -64,11 +76,11 @@ int dispatch(int argc, char **argv) {
   addList(runApp, "--expect", run.expected, "compare an output with a file; exit 3 if they differ",
           "NAME=@FILE.npy");
   runApp->add_option("--rtol", run.tolerance.relative, "relative tolerance of --expect")
-      ->check(CLI::NonNegativeNumber)
+      ->check(isTolerance)
       ->type_name("R")
       ->capture_default_str();
   runApp->add_option("--atol", run.tolerance.absolute, "absolute tolerance of --expect")
-      ->check(CLI::NonNegativeNumber)
+      ->check(isTolerance)
       ->type_name("A")
       ->capture_default_str();
   auto *routesFlag = runApp->add_option("--routes", routes, "not supported yet");
@@ -96,6 +108,8 @@ int dispatch(int argc, char **argv) {
       ->required()
       ->type_name("PATH");
   inspectApp->add_flag("--json", inspectJson, "print one JSON object");
+  bool allowLinks = false; // for the compiler, which is asked about all but libraries
+  inspectApp->add_flag("--allow-links", allowLinks, "external data of FILE.onnx may be links");
 
   auto named = [&](const CLI::App *command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty())

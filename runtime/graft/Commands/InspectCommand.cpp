@@ -9,6 +9,7 @@
 
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <set>
 #include <sys/stat.h>
 
@@ -118,6 +119,32 @@ static std::string joined(const Json &list) {
   return text;
 }
 
+/// "38 sites: 36 fold, 2 branch; error of a fold at most 4.1e-08"
+static std::string residencyText(const Json &sites) {
+  std::map<std::string, size_t> counts;
+  double worst = 0;
+  for (const Json &site : sites) {
+    auto field = [&](const char *name) {
+      return site.is_object() ? site.value(name, Json()) : Json();
+    };
+    ++counts[field("residency").is_string() ? plain(field("residency")) : "?"];
+    if (field("fold_error").is_number())
+      worst = std::max(worst, field("fold_error").get<double>());
+  }
+  std::string text = std::to_string(sites.size()) + (sites.size() == 1 ? " site" : " sites");
+  const char *separator = ": ";
+  for (const auto &[residency, count] : counts) {
+    text += separator + std::to_string(count) + " " + residency;
+    separator = ", ";
+  }
+  if (counts.count("fold")) {
+    char error[32];
+    std::snprintf(error, sizeof(error), "%.1e", worst);
+    text += std::string("; error of a fold at most ") + error;
+  }
+  return text;
+}
+
 static void printText(const Json &facts) {
   std::ostream &out = std::cout;
   out << plain(facts["file"]) << ": " << bytesText(facts["bytes"]) << ", made by graft "
@@ -141,7 +168,7 @@ static void printText(const Json &facts) {
     for (const Json &output : task["outputs"])
       out << "    " << tensorText(output) << "\n";
     if (!task["residency"].empty())
-      out << "    residency: " << joined(task["residency"]) << "\n";
+      out << "    " << residencyText(task["residency"]) << "\n";
   }
   if (!facts["modules"].empty())
     out << "modules:\n";
