@@ -2,7 +2,7 @@
 # Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """A task for each row, folded and not: rows of two heads of different size and of the base; masks picked by the row's
-number; a batch whose size is fixed; and the refusal, with op and reason, where rows see each other."""
+number; a batch whose size is fixed; inputs with a batch each, as an exporter names them that was not told otherwise; and the refusal, with op and reason, where rows see each other."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(3)
 WEIGHT, HEAD = (RNG.standard_normal(shape).astype(np.float32) for shape in ((8, 6), (3, 8)))
 
 
-def write_model(path, batch, mixes=False):
+def write_model(path, batch, mixes=False, other=None):
     """head(tanh(body(x)) * keep), where keep is picked out of `keep` by [row number, 0], or by the mean of all rows."""
     node, value = helper.make_node, helper.make_tensor_value_info
     weights = {"body.weight": WEIGHT, "head.weight": HEAD, "zero": np.array(0, np.int64), "one": np.array(1, np.int64),
@@ -36,7 +36,7 @@ def write_model(path, batch, mixes=False):
     nodes += [node("Mul", ["u" if mixes else "t", "own"], ["h"], name="/Mul"),
               node("Gemm", ["h", "head.weight"], ["y"], name="/head/Gemm", transB=1)]
     graph = helper.make_graph(
-        nodes, "g", [value("x", TensorProto.FLOAT, [batch, 6]), value("keep", TensorProto.FLOAT, [batch, 2])],
+        nodes, "g", [value("x", TensorProto.FLOAT, [batch, 6]), value("keep", TensorProto.FLOAT, [other or batch, 2])],
         [value("y", TensorProto.FLOAT, [batch, 3])], [numpy_helper.from_array(a, name) for name, a in weights.items()])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
@@ -68,8 +68,8 @@ class Trial:
             sys.exit(f"{words[0]}: exit {done.returncode}, expected {code}: {done.stderr}")
         return done.stderr
 
-    def compile(self, batch, fold, mixes=False):
-        write_model(self.folder / "model.onnx", batch, mixes)
+    def compile(self, batch, fold, mixes=False, other=None):
+        write_model(self.folder / "model.onnx", batch, mixes, other)
         adapters = [w for name in ("wide", "low") for w in ("--adapter", f"{name}={self.folder / name}")]
         self.call("compile", self.folder / "model.onnx", *adapters, "--fold", fold, "-o", self.folder / "x.so")
 
@@ -107,6 +107,13 @@ class Trial:
         said = self.call("run", self.folder / "x.so", "--row-tasks", "low,low,base", *self.inputs(4)[2], code=1)
         if "there are 3 tasks, but the inputs have 4 rows" not in said:
             sys.exit(f"another number of tasks than of rows: {said}")
+        self.compile("batch", "always", other="s86")
+        self.check("a batch each", ["low", "base", "wide"])
+        feed = self.inputs(3)[2]
+        np.save(self.folder / "keep.npy", RNG.standard_normal((2, 2)).astype(np.float32))
+        said = self.call("run", self.folder / "x.so", "--row-tasks", "low,base,wide", *feed, code=1)
+        if "expected inputs of as many rows, found input 'keep' with 2, another with 3" not in said:
+            sys.exit(f"batches that differ: {said}")
         self.compile("batch", "always", mixes=True)
         said = self.call("run", self.folder / "x.so", "--row-tasks", "low,base", *self.inputs(2)[2], code=2)
         if "through ReduceMean '/pool/ReduceMean': reduces over the rows" not in said:

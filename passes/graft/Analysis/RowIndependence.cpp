@@ -10,6 +10,8 @@
 
 #include "graft/Modular/Modular.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace graft;
 
@@ -88,24 +90,60 @@ bool RowIndependence::seed(func::FuncOp main) {
       reason += ", found " + describe(argument.getArgNumber(), "none");
       return false;
     }
-    if (!symbol.empty() && *first != StringRef(symbol)) {
-      reason += ", found " + describe(0, symbol) + " and " +
-                describe(argument.getArgNumber(), *first) +
-                ": they are one if they are exported as one";
-      return false;
-    }
     symbol = first->str();
     count = Polynomial::symbol(symbol);
     for (const Polynomial &dim : ArrayRef<Polynomial>(tensor.dims).drop_front())
-      if (dependsOnCount(dim))
+      if (dependsOnCount(dim)) {
+        reason +=
+            " that no other is, found " + describe(argument.getArgNumber(), symbol) + " twice";
         return false;
+      }
     states[argument] = RowState::rows(0);
   }
   return !symbol.empty();
 }
 
-RowIndependence::RowIndependence(func::FuncOp main) : shapes(main) {
-  reason = "expected inputs whose first dimension is one and the same symbol";
+/// The symbol that an argument's dimension `dim` is, or null.
+static StringAttr symbolAt(func::FuncOp main, unsigned argument, unsigned dim) {
+  auto type = dyn_cast<RankedTensorType>(main.getArgumentTypes()[argument]);
+  auto dims = main.getArgAttrOfType<ArrayAttr>(argument, "modular.dims");
+  if (!type || !dims || dim >= dims.size() || !type.isDynamicDim(dim))
+    return nullptr;
+  auto text = dyn_cast<StringAttr>(dims[dim]);
+  std::optional<Polynomial> parsed = text ? Polynomial::parse(text.getValue()) : std::nullopt;
+  auto atom = parsed ? parsed->asAtom() : std::nullopt;
+  return atom && !atom->contains('(') ? text : nullptr;
+}
+
+/// A copy in which the first dimensions of all arguments are one symbol, if they are several: an
+/// exporter that was not told so does not know that a mask has as many rows as what it masks.
+static OwningOpRef<func::FuncOp> withOneSymbol(func::FuncOp main) {
+  llvm::SetVector<StringAttr> symbols;
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    StringAttr symbol = symbolAt(main, i, 0);
+    if (!symbol)
+      return {};
+    symbols.insert(symbol);
+  }
+  if (symbols.size() < 2)
+    return {};
+  OwningOpRef<func::FuncOp> copy = cast<func::FuncOp>(main->clone());
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    SmallVector<Attribute> dims(
+        main.getArgAttrOfType<ArrayAttr>(i, "modular.dims").getAsRange<Attribute>());
+    for (auto [d, dim] : llvm::enumerate(dims))
+      if (StringAttr symbol = symbolAt(main, i, d); symbol && symbols.contains(symbol))
+        dim = symbols.front();
+    copy->setArgAttr(i, "modular.dims", ArrayAttr::get(main.getContext(), dims));
+  }
+  return copy;
+}
+
+RowIndependence::RowIndependence(func::FuncOp main)
+    : renamed(withOneSymbol(main)), shapes(renamed ? *renamed : main) {
+  if (renamed)
+    main = *renamed;
+  reason = "expected inputs whose first dimension is a symbol";
   if (!seed(main))
     return;
   reason.clear();

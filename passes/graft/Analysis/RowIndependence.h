@@ -67,7 +67,9 @@ struct RowState {
 /// its inputs alone: then rows of different tasks may be gathered into groups, run, and scattered
 /// back.
 ///
-/// A value that mixes rows ends the proof only if a result depends on it.
+/// A value that mixes rows ends the proof only if a result depends on it. Inputs whose first
+/// dimensions are different symbols are taken to have as many rows: whoever runs row tasks sees to
+/// it.
 class RowIndependence {
 public:
   explicit RowIndependence(mlir::func::FuncOp main);
@@ -147,6 +149,7 @@ private:
   std::optional<IntegerRange> rangeOf(mlir::Value value, int depth = 0) const;
   std::optional<IntegerRange> rangeOfResult(mlir::Operation *op, int depth) const;
 
+  mlir::OwningOpRef<mlir::func::FuncOp> renamed; ///< a copy with one symbol for all rows, or null
   SymbolicShapes shapes;
   std::string symbol; ///< of the number of rows
   Polynomial count;

@@ -22,7 +22,11 @@ bool RowTasks::isFixedBatch() const {
   return manifest.inputCount > 0;
 }
 
-/// The symbol that all inputs with a first dimension that may vary have there.
+bool RowTasks::isRowSymbol(int32_t symbol) const {
+  return std::find(rowSymbols.begin(), rowSymbols.end(), symbol) != rowSymbols.end();
+}
+
+/// The symbols that inputs with a first dimension that may vary have there: all of one size.
 Status RowTasks::findRowDimension(const BoundInputs &inputs) {
   auto checkCount = [&](int64_t rows) -> Status {
     if (rows < 0 || rows == int64_t(context.tasks.size()))
@@ -42,30 +46,35 @@ Status RowTasks::findRowDimension(const BoundInputs &inputs) {
   }
   for (uint32_t i = 0; i < manifest.inputCount; ++i) {
     const ValueInfo &input = manifest.values[i];
-    for (int32_t d = 0; d < input.rank(); ++d) {
-      int32_t symbol = input.dims[d].symbol;
-      if (d == 0 && symbol >= 0 && rowSymbol < 0)
-        rowSymbol = symbol;
-      if (d == 0 && symbol >= 0 && symbol != rowSymbol)
-        return unsupported("row tasks: input '" + input.name + "' has the rows '" +
-                           manifest.symbols[symbol] + "', another input '" +
-                           manifest.symbols[rowSymbol] + "'");
-    }
+    const int32_t symbol = input.rank() > 0 ? input.dims[0].symbol : -1;
+    if (symbol < 0 || isRowSymbol(symbol))
+      continue;
+    // -1: nothing has said yet how many.
+    const int64_t rows = inputs.symbols[symbol];
+    for (int32_t other : rowSymbols)
+      if (rows >= 0 && inputs.symbols[other] >= 0 && inputs.symbols[other] != rows)
+        return inputError("row tasks: expected inputs of as many rows, found input '" + input.name +
+                          "' with " + std::to_string(rows) + ", another with " +
+                          std::to_string(inputs.symbols[other]));
+    rowSymbols.push_back(symbol);
   }
-  if (rowSymbol < 0)
+  if (rowSymbols.empty())
     return unsupported("row tasks: no input's first dimension may vary");
   for (uint32_t i = 0; i < manifest.inputCount; ++i)
     for (int32_t d = 1; d < manifest.values[i].rank(); ++d)
-      if (manifest.values[i].dims[d].symbol == rowSymbol)
-        return unsupported("row tasks: '" + manifest.symbols[rowSymbol] +
+      if (int32_t symbol = manifest.values[i].dims[d].symbol; isRowSymbol(symbol))
+        return unsupported("row tasks: '" + manifest.symbols[symbol] +
                            "' is also another dimension of input '" + manifest.values[i].name +
                            "'");
-  return checkCount(inputs.symbols[rowSymbol]);
+  for (int32_t symbol : rowSymbols)
+    if (Status status = checkCount(inputs.symbols[symbol]); status.failed())
+      return status;
+  return {};
 }
 
 bool RowTasks::isGathered(uint32_t input) const {
   const ValueInfo &info = manifest.values[input];
-  return !isFixed && info.rank() > 0 && info.dims[0].symbol == rowSymbol;
+  return !isFixed && info.rank() > 0 && isRowSymbol(info.dims[0].symbol);
 }
 
 Status RowTasks::plan(const BoundInputs &inputs) {
@@ -88,8 +97,9 @@ Status RowTasks::plan(const BoundInputs &inputs) {
   for (Group &group : groups) {
     int64_t rows = int64_t(group.rows.size());
     group.inputs = inputs;
-    if (!isFixed && inputs.symbols[rowSymbol] >= 0)
-      group.inputs.symbols[rowSymbol] = rows;
+    for (int32_t symbol : rowSymbols)
+      if (inputs.symbols[symbol] >= 0)
+        group.inputs.symbols[symbol] = rows;
     for (uint32_t i = 0; i < manifest.inputCount; ++i)
       if (isGathered(i))
         group.inputs.tensors[i].dims[0] = rows;

@@ -47,7 +47,9 @@ private:
   const Manifest &manifest;
   RunContext &context;
   const BoundInputs *whole = nullptr;
-  int32_t rowSymbol = -1;
+  /// The symbols that inputs have as first dimension. An exporter may give each input its own.
+  std::vector<int32_t> rowSymbols;
+  bool isRowSymbol(int32_t symbol) const;
   bool isFixed = false;
   /// Each group runs all rows and has others than its own.
   bool takesOwnRows() const { return isFixed && groups.size() > 1; }
