@@ -67,13 +67,6 @@ Value GraphBuilder::sumOfRows(Value x) {
   return ReduceSumOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(-1));
 }
 
-Value GraphBuilder::cumSum(Value x, bool exclusive) {
-  Value axis = ConstantOp::create(
-      *this, RankedTensorType::get({}, getI64Type()),
-      DenseElementsAttr::get(RankedTensorType::get({}, getI64Type()), int64_t(-1)));
-  return CumSumOp::create(*this, x.getType(), x, axis, int64_t(exclusive));
-}
-
 Value GraphBuilder::softmax(Value x) { return SoftmaxOp::create(*this, x.getType(), x); }
 
 Value GraphBuilder::linear(Value x, Value weight, Value bias) {

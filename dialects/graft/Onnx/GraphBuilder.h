@@ -46,8 +46,6 @@ public:
   Value gatherElements(Value x, Value indices);
   /// The sum along the last axis, kept as a dimension of 1.
   Value sumOfRows(Value x);
-  /// Running sums along the last axis; without the element itself if `exclusive`.
-  Value cumSum(Value x, bool exclusive);
   /// Along the last axis.
   Value softmax(Value x);
   /// x · weightᵀ + bias for x of (rows, in) and a weight of (out, in); the bias may be null.
