@@ -53,6 +53,15 @@ LogicalResult graft::dispatch::detail::differ(Operation *op, const Twine &what, 
   return diagnostic << ", got " << actual;
 }
 
+LogicalResult
+graft::dispatch::detail::verifyMatrices(Operation *op,
+                                        ArrayRef<std::pair<StringRef, ShapedType>> types) {
+  for (auto [what, type] : types)
+    if (type.getRank() != 2)
+      return differ(op, what + Twine(" rank"), 2, type.getRank());
+  return success();
+}
+
 LogicalResult graft::dispatch::detail::verifyElement(Operation *op, const Twine &what,
                                                      ShapedType type, Type element) {
   if (type.getElementType() == element)

@@ -217,10 +217,8 @@ void SegmentedMatmulOp::build(OpBuilder &builder, OperationState &state, Value i
 
 LogicalResult SegmentedMatmulOp::verify() {
   ShapedType x = shaped(getInput()), out = getInitType();
-  for (auto [what, type] : {std::pair{"input", x}, std::pair{"out", out}})
-    if (type.getRank() != 2)
-      return differ(*this, what + Twine(" rank"), 2, type.getRank());
-  if (failed(verifyElement(*this, "input", x, out.getElementType())))
+  if (failed(verifyMatrices(*this, {{"input", x}, {"out", out}})) ||
+      failed(verifyElement(*this, "input", x, out.getElementType())))
     return failure();
   int64_t modules = getWeights().size();
   if (modules == 0)

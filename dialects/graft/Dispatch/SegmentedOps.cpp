@@ -95,10 +95,8 @@ void GatherOp::build(OpBuilder &builder, OperationState &state, Value input, Val
 
 LogicalResult GatherOp::verify() {
   ShapedType x = shaped(getInput()), out = getInitType();
-  for (auto [what, type] : {std::pair{"input", x}, std::pair{"out", out}})
-    if (type.getRank() != 2)
-      return differ(*this, what + Twine(" rank"), 2, type.getRank());
-  if (failed(verifyElement(*this, "input", x, out.getElementType())))
+  if (failed(verifyMatrices(*this, {{"input", x}, {"out", out}})) ||
+      failed(verifyElement(*this, "input", x, out.getElementType())))
     return failure();
   if (!agree(x.getDimSize(1), out.getDimSize(1)))
     return differ(*this, "input dimension 1", out.getDimSize(1), x.getDimSize(1));
@@ -125,11 +123,8 @@ void CombineOp::build(OpBuilder &builder, OperationState &state, Value parts, Va
 
 LogicalResult CombineOp::verify() {
   ShapedType parts = shaped(getParts()), position = shaped(getPosition()), out = getInitType();
-  for (auto [what, type] :
-       {std::pair{"parts", parts}, std::pair{"position", position}, std::pair{"out", out}})
-    if (type.getRank() != 2)
-      return differ(*this, what + Twine(" rank"), 2, type.getRank());
-  if (failed(verifyElement(*this, "parts", parts, out.getElementType())))
+  if (failed(verifyMatrices(*this, {{"parts", parts}, {"position", position}, {"out", out}})) ||
+      failed(verifyElement(*this, "parts", parts, out.getElementType())))
     return failure();
   if (!agree(parts.getDimSize(1), out.getDimSize(1)))
     return differ(*this, "parts dimension 1", out.getDimSize(1), parts.getDimSize(1));

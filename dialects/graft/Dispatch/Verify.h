@@ -27,6 +27,11 @@ llvm::LogicalResult differ(mlir::Operation *op, const llvm::Twine &what, int64_t
 llvm::LogicalResult verifyElement(mlir::Operation *op, const llvm::Twine &what,
                                   mlir::ShapedType type, mlir::Type element);
 
+/// Checks that each of the named types has rank 2.
+llvm::LogicalResult
+verifyMatrices(mlir::Operation *op,
+               llvm::ArrayRef<std::pair<llvm::StringRef, mlir::ShapedType>> types);
+
 /// Checks element type, rank and dimensions.
 llvm::LogicalResult verifySameShape(mlir::Operation *op, llvm::StringRef what,
                                     mlir::ShapedType type, mlir::ShapedType expected);
