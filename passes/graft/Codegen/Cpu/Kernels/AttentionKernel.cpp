@@ -307,11 +307,6 @@ std::optional<KernelCall> graft::prepareAttention(AttentionOp op, KernelBuilder 
   call.name = "attention_" + std::to_string(depth);
   for (Value operand : op->getOperands())
     call.operands.push_back(withDynamicOffset(b, operand));
-  call.plan = [op](KernelBuilder &b, ValueRange operands) {
-    return AttentionKernel(b, op, operands).plan();
-  };
-  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
-    AttentionKernel(b, op, arguments).build(task);
-  };
+  call.use<AttentionKernel>(op);
   return call;
 }

@@ -150,11 +150,6 @@ std::optional<KernelCall> graft::prepareBatchMatmul(BatchMatmulOp op, KernelBuil
   call.name = "batch_matmul";
   for (Value operand : op->getOperands())
     call.operands.push_back(withDynamicOffset(b, operand));
-  call.plan = [op](KernelBuilder &b, ValueRange operands) {
-    return BatchMatmulKernel(b, op, operands).plan();
-  };
-  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
-    BatchMatmulKernel(b, op, arguments).build(task);
-  };
+  call.use<BatchMatmulKernel>(op);
   return call;
 }

@@ -32,6 +32,16 @@ struct KernelCall {
   std::function<Work(KernelBuilder &, mlir::ValueRange operands)> plan;
   /// Writes one task: the body of the kernel's loop. Scratch memory belongs to the kernel.
   std::function<void(KernelBuilder &, mlir::ValueRange arguments, mlir::Value task)> build;
+
+  /// Lets `KernelT(builder, op, operands)` plan the work and write a task.
+  template <typename KernelT, typename OpT> void use(OpT op) {
+    plan = [op](KernelBuilder &b, mlir::ValueRange operands) {
+      return KernelT(b, op, operands).plan();
+    };
+    build = [op](KernelBuilder &b, mlir::ValueRange arguments, mlir::Value task) {
+      KernelT(b, op, arguments).build(task);
+    };
+  }
 };
 
 /// Each returns nothing, and changes nothing, if the op has no kernel: it is left to plain loops.

@@ -75,11 +75,6 @@ std::optional<KernelCall> graft::prepareMatmul(MatmulOp op, KernelBuilder &b) {
     call.operands.push_back(withDynamicOffset(b, w));
   llvm::append_range(call.operands, viewExtras(b, op));
   call.operands.push_back(viewAsRows(b, op.getInit()));
-  call.plan = [op](KernelBuilder &b, ValueRange operands) {
-    return MatmulKernel(b, op, operands).plan();
-  };
-  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
-    MatmulKernel(b, op, arguments).build(task);
-  };
+  call.use<MatmulKernel>(op);
   return call;
 }

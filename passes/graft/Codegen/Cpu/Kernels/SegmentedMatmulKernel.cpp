@@ -136,11 +136,6 @@ std::optional<KernelCall> graft::prepareSegmentedMatmul(SegmentedMatmulOp op, Ke
   call.operands = {viewAsRows(b, op.getInput()), withDynamicOffset(b, op.getOffsets()), table};
   llvm::append_range(call.operands, viewExtras(b, op));
   call.operands.push_back(viewAsRows(b, op.getInit()));
-  call.plan = [op](KernelBuilder &b, ValueRange operands) {
-    return SegmentedMatmulKernel(b, op, operands).plan();
-  };
-  call.build = [op](KernelBuilder &b, ValueRange arguments, Value task) {
-    SegmentedMatmulKernel(b, op, arguments).build(task);
-  };
+  call.use<SegmentedMatmulKernel>(op);
   return call;
 }
