@@ -29,6 +29,23 @@ static std::optional<int64_t> rankOf(Value value) {
   return type ? std::optional(type.getRank()) : std::nullopt;
 }
 
+bool graft::isLastAxis(int64_t axis, Value value) {
+  std::optional<int64_t> rank = rankOf(value);
+  return rank && (axis == -1 || axis == *rank - 1);
+}
+
+bool graft::keepsVectorsApart(Operation *op) {
+  if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op))
+    return isLastAxis(softmax.getAxis(), softmax.getInput());
+  if (auto split = dyn_cast<onnx::SplitOp>(op))
+    return isLastAxis(split.getAxis(), split.getInput());
+  return isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::MinOp, onnx::MaxOp,
+             onnx::PowOp, onnx::ReluOp, onnx::SigmoidOp, onnx::TanhOp, onnx::GeluOp, onnx::ErfOp,
+             onnx::ExpOp, onnx::SqrtOp, onnx::NegOp, onnx::AbsOp, onnx::LeakyReluOp, onnx::EluOp,
+             onnx::SoftplusOp, onnx::HardSwishOp, onnx::HardSigmoidOp, onnx::MishOp, onnx::ClipOp,
+             onnx::IdentityOp, onnx::ReciprocalOp>(op);
+}
+
 namespace {
 /// Looks at one apply.
 class Segments {
@@ -100,20 +117,9 @@ bool Segments::isRowWise(Operation *op) const {
     if (!rank || (isRows(operand) ? *rank != 2 : *rank > 1))
       return false;
   }
-  if (isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::MinOp, onnx::MaxOp, onnx::PowOp,
-          onnx::WhereOp, onnx::ReluOp, onnx::SigmoidOp, onnx::TanhOp, onnx::GeluOp, onnx::ErfOp,
-          onnx::ExpOp, onnx::SqrtOp, onnx::NegOp, onnx::AbsOp, onnx::LeakyReluOp, onnx::EluOp,
-          onnx::SoftplusOp, onnx::HardSwishOp, onnx::HardSigmoidOp, onnx::MishOp, onnx::ClipOp,
-          onnx::CastOp, onnx::IdentityOp, onnx::ReciprocalOp>(op))
-    return true;
-  auto isLast = [](int64_t axis) { return axis == -1 || axis == 1; };
-  if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op))
-    return isLast(softmax.getAxis());
-  if (auto split = dyn_cast<onnx::SplitOp>(op))
-    return isLast(split.getAxis());
   if (auto norm = dyn_cast<onnx::LayerNormalizationOp>(op))
-    return isLast(norm.getAxis()) && norm->getNumResults() == 1;
-  return false;
+    return isLastAxis(norm.getAxis(), norm.getX()) && norm->getNumResults() == 1;
+  return isa<onnx::WhereOp, onnx::CastOp>(op) || keepsVectorsApart(op);
 }
 
 std::optional<SegmentedOp::Kind> Segments::kindOf(const SegmentedOp &ops) const {

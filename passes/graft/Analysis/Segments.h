@@ -30,6 +30,13 @@ struct SegmentedOp {
   }
 };
 
+/// Whether `axis` is the last one of a ranked value.
+bool isLastAxis(int64_t axis, mlir::Value value);
+
+/// Whether the op makes each vector along the last dimension of the vectors at the same place in
+/// its operands, whatever they are: elementwise ops, and Softmax and Split along that dimension.
+bool keepsVectorsApart(mlir::Operation *op);
+
 /// The bodies of an inlined apply in lockstep, if the rows of all modules can stand in one tensor,
 /// sorted by module: the bodies differ only in parameters, and each op is of a kind above.
 std::optional<std::vector<SegmentedOp>> segmentBodies(modular::ApplyOp apply);

@@ -30,11 +30,6 @@ RankedTensorType graft::raise::typeOf(Value value) {
   return dyn_cast<RankedTensorType>(value.getType());
 }
 
-bool graft::raise::isLastAxis(int64_t axis, Value value) {
-  auto type = typeOf(value);
-  return type && (axis == -1 || axis == type.getRank() - 1);
-}
-
 bool graft::raise::isZero(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto expand = dyn_cast_or_null<onnx::ExpandOp>(op))
@@ -78,15 +73,7 @@ bool graft::raise::actsOnVectors(Operation *op) {
     return getElementTypeOrSelf(cast.getInput().getType()) == getElementTypeOrSelf(cast.getType());
   if (isa<onnx::MatMulOp>(op))
     return !isParameter(op->getOperand(0)) && isParameter(op->getOperand(1));
-  if (auto split = dyn_cast<onnx::SplitOp>(op))
-    return isLastAxis(split.getAxis(), split.getInput());
-  if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op))
-    return isLastAxis(softmax.getAxis(), softmax.getInput());
-  return isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::MinOp, onnx::MaxOp,
-             onnx::PowOp, onnx::ReluOp, onnx::SigmoidOp, onnx::TanhOp, onnx::GeluOp, onnx::ErfOp,
-             onnx::ExpOp, onnx::SqrtOp, onnx::NegOp, onnx::AbsOp, onnx::LeakyReluOp, onnx::EluOp,
-             onnx::SoftplusOp, onnx::HardSwishOp, onnx::HardSigmoidOp, onnx::MishOp, onnx::ClipOp,
-             onnx::IdentityOp, onnx::ReciprocalOp>(op);
+  return keepsVectorsApart(op);
 }
 
 static RankedTensorType rowsBy(Value like, int64_t columns, Type element) {

@@ -8,6 +8,7 @@
 #ifndef GRAFT_TRANSFORMS_RAISEROUTING_H
 #define GRAFT_TRANSFORMS_RAISEROUTING_H
 
+#include "graft/Analysis/Segments.h"
 #include "graft/Analysis/SymbolicShapes.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/GraphBuilder.h"
@@ -65,7 +66,6 @@ std::optional<llvm::SmallVector<int64_t>> integersOf(mlir::Value value);
 std::optional<int64_t> integerOf(mlir::Value value);
 /// The ranked type, or null.
 mlir::RankedTensorType typeOf(mlir::Value value);
-bool isLastAxis(int64_t axis, mlir::Value value);
 /// Whether the value is zero everywhere: a constant, or one that is repeated to a shape.
 bool isZero(mlir::Value value);
 /// Whether the value is a parameter, adapted or not, or any other constant.
@@ -92,8 +92,8 @@ struct Gates {
 void buildRouter(onnx::GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                  llvm::SmallVectorImpl<mlir::Value> &routed);
 
-// The patterns. Each returns whether it replaced the op. `getShapes` is asked only where all else
-// fits.
+// The patterns. Each returns whether it replaced the op. `getShapes` costs a walk over the function:
+// it is asked where the ops at the root fit.
 using GetShapes = llvm::function_ref<SymbolicShapes &()>;
 
 /// Σ_e gate_e · branch_e, as a tree of additions or a sum over stacked branches, where all gates
