@@ -92,8 +92,8 @@ struct Gates {
 void buildRouter(onnx::GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                  llvm::SmallVectorImpl<mlir::Value> &routed);
 
-// The patterns. Each returns whether it replaced the op. `getShapes` costs a walk over the function:
-// it is asked where the ops at the root fit.
+// The patterns. Each returns whether it replaced the op. `getShapes` costs a walk over the
+// function: it is asked where the ops at the root fit.
 using GetShapes = llvm::function_ref<SymbolicShapes &()>;
 
 /// Σ_e gate_e · branch_e, as a tree of additions or a sum over stacked branches, where all gates
