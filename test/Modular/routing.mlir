@@ -45,3 +45,48 @@ func.func @main(%x: tensor<?x4xf32>, %c: tensor<?x2xi64>, %w: tensor<?x2xf32>) -
   %z = modular.aggregate mean %q : !modular.parts<tensor<?x4xf32>> -> tensor<?x4xf32>
   return %y, %z : tensor<?x4xf32>, tensor<?x4xf32>
 }
+
+// Every way to select, to limit and to weigh.
+
+// CHECK-LABEL: modular.router @steps(
+modular.router @steps(%x: tensor<?x16xf32>, %ids: tensor<?xi64>) over ["e0", "e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8", "e9", "e10", "e11", "e12", "e13", "e14", "e15"] {
+  // CHECK: modular.mask_groups %{{.*}} groups 4 keep 2 by top 2 : tensor<?x16xf32>
+  %masked = modular.mask_groups %x groups 4 keep 2 by top 2 : tensor<?x16xf32>
+  // CHECK: modular.select_above 5.000000e-01 of %{{.*}} : tensor<?x16xf32> -> tensor<?x16xi64>
+  %above = modular.select_above 5.000000e-01 of %masked : tensor<?x16xf32> -> tensor<?x16xi64>
+  // CHECK: modular.select_hash 7 of %{{.*}} among 16 : tensor<?xi64> -> tensor<?x1xi64>
+  %hash = modular.select_hash 7 of %ids among 16 : tensor<?xi64> -> tensor<?x1xi64>
+  // CHECK: modular.select_rows factor 2.000000e+00 of %{{.*}} : tensor<?x16xf32> -> tensor<?x16xi64>
+  %rows = modular.select_rows factor 2.000000e+00 of %x : tensor<?x16xf32> -> tensor<?x16xi64>
+  // CHECK: modular.select_rows count 4 of
+  %other = modular.select_rows count 4 of %x : tensor<?x16xf32> -> tensor<?x16xi64>
+  // CHECK: %[[KEPT:.*]] = modular.limit %{{.*}} to factor 1.250000e+00 among 16 : tensor<?x16xi64>
+  %kept = modular.limit %above to factor 1.250000e+00 among 16 : tensor<?x16xi64>
+  // CHECK: modular.limit %[[KEPT]] to count 3 among 16
+  %less = modular.limit %kept to count 3 among 16 : tensor<?x16xi64>
+  // CHECK: modular.weigh_evenly %{{.*}} among 16 shared : tensor<?x16xi64> -> tensor<?x16xf32>
+  %weights = modular.weigh_evenly %less among 16 shared : tensor<?x16xi64> -> tensor<?x16xf32>
+  modular.yield %less, %weights : tensor<?x16xi64>, tensor<?x16xf32>
+}
+
+// CHECK-LABEL: modular.aggregator @greatest(%{{.*}}: tensor<?x2x4xf32>, %{{.*}}: tensor<?x2xi64>, %{{.*}}: tensor<?x2xf32>) -> tensor<?x4xf32> {
+modular.aggregator @greatest(%slots: tensor<?x2x4xf32>, %chosen: tensor<?x2xi64>, %weights: tensor<?x2xf32>) -> tensor<?x4xf32> {
+  %axes = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %y = onnx.ReduceMax %slots, %axes {keepdims = 0 : i64} : (tensor<?x2x4xf32>, tensor<1xi64>) -> tensor<?x4xf32>
+  modular.yield %y : tensor<?x4xf32>
+}
+
+// CHECK-LABEL: func.func @aggregates
+func.func @aggregates(%x: tensor<?x4xf32>, %m: tensor<4x4xf32>) -> (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>) {
+  %g = modular.route @gate(%x) : (tensor<?x4xf32>) -> !modular.route<3, 2>
+  %p = modular.apply %g [@e0, @e0, @e0](%x) : !modular.route<3, 2>, (tensor<?x4xf32>) -> !modular.parts<tensor<?x4xf32>>
+  // CHECK: modular.aggregate concatenation %{{.*}} : !modular.parts<tensor<?x4xf32>> -> tensor<?x8xf32>
+  %wide = modular.aggregate concatenation %p : !modular.parts<tensor<?x4xf32>> -> tensor<?x8xf32>
+  // CHECK: modular.aggregate_attention %{{.*}} from %{{.*}} by %{{.*}}, %{{.*}}, %{{.*}} scale 5.000000e-01 : !modular.parts<tensor<?x4xf32>>, tensor<?x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32> -> tensor<?x4xf32>
+  %a = modular.aggregate_attention %p from %x by %m, %m, %m scale 0.5 : !modular.parts<tensor<?x4xf32>>, tensor<?x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32> -> tensor<?x4xf32>
+  // CHECK: modular.aggregate_by @greatest %{{.*}} : !modular.parts<tensor<?x4xf32>> -> tensor<?x4xf32>
+  %b = modular.aggregate_by @greatest %p : !modular.parts<tensor<?x4xf32>> -> tensor<?x4xf32>
+  // CHECK: modular.collect %{{.*}} : !modular.parts<tensor<?x4xf32>> -> tensor<?x2x4xf32>
+  %s = modular.collect %p : !modular.parts<tensor<?x4xf32>> -> tensor<?x2x4xf32>
+  return %wide, %a, %b : tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>
+}

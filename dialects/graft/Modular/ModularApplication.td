@@ -1,4 +1,4 @@
-//===- ModularApplication.td - Applying the modules of a route and bringing together what they give -*- tablegen -*-===//
+//===- ModularApplication.td - Applying the modules of a route -*- tablegen -*-===//
 //
 // Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,7 +9,6 @@
 #define GRAFT_MODULAR_APPLICATION_TD
 
 include "graft/Modular/ModularRouters.td"
-include "mlir/IR/EnumAttr.td"
 
 def Modular_ApplyOp : Modular_Op<"apply", [RecursiveMemoryEffects, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Function composition: the modules of each row's route on that row";
@@ -41,36 +40,6 @@ def Modular_ApplyOp : Modular_Op<"apply", [RecursiveMemoryEffects, DeclareOpInte
     /// Whether the modules are regions of the op.
     bool isInlined() { return !getBodies().empty(); }
   }];
-}
-
-def Modular_Aggregation : I32EnumAttr<"Aggregation", "how the results of a row's modules become one", [
-    I32EnumAttrCase<"WeightedSum", 0, "weighted_sum">,
-    I32EnumAttrCase<"Sum", 1, "sum">,
-    I32EnumAttrCase<"Mean", 2, "mean">]> {
-  let cppNamespace = "::graft::modular";
-  let genSpecializedAttr = 0;
-}
-def Modular_AggregationAttr : EnumAttr<Modular_Dialect, Modular_Aggregation, "aggregation">;
-
-def Modular_AggregateOp : Modular_Op<"aggregate", [Pure, DeclareOpInterfaceMethods<Modular_AggregatorOpInterface>]> {
-  let summary = "Brings together what the modules of each row's route gave";
-  let description = [{
-    Over the filled slots s of a row, in order: `Σ w_s · y_s` (`weighted_sum`), `Σ y_s` (`sum`) or `Σ y_s / n` with n filled slots (`mean`). A row
-    without any gets 0. What is not chosen for a row has no effect on it, be it NaN.
-
-    Constraints:
-    - (aggregate-C1) the parts are those of a `modular.apply`;
-    - (aggregate-C2) the result has the type that the parts' type has.
-
-    Example:
-    ```mlir
-    %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x4xf32>> -> tensor<?x4xf32>
-    ```
-  }];
-  let arguments = (ins Modular_AggregationAttr:$aggregation, Modular_PartsType:$parts);
-  let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "`` $aggregation $parts attr-dict `:` qualified(type($parts)) `->` type($result)";
-  let hasVerifier = 1;
 }
 
 #endif // GRAFT_MODULAR_APPLICATION_TD

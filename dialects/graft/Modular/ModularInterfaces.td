@@ -33,6 +33,8 @@ def Modular_RouterOpInterface : OpInterface<"RouterOpInterface"> {
   let methods = [
     InterfaceMethod<"The names of the modules that the router chooses among, in order.", "::mlir::ArrayAttr", "getModuleNames">,
     InterfaceMethod<"The slots of a row's route, 0 where the route is the same for all rows.", "int64_t", "getSlots">,
+    InterfaceMethod<"What makes a route for each row of the region's arguments, as a router's body does; null where there is none.",
+                    "::mlir::Region *", "getRouteBody">,
     InterfaceMethod<"The names of the modules that every row of `task`, a `modular.task`, takes, or nothing if the route depends on data.",
                     "::std::optional<::llvm::SmallVector<::mlir::StringAttr>>", "getConstantRoute",
                     (ins "::mlir::Operation *":$task)>,
@@ -60,32 +62,40 @@ def Modular_ParameterCompositionOpInterface : OpInterface<"ParameterCompositionO
   ];
 }
 
-def Modular_SelectionOpInterface : OpInterface<"SelectionOpInterface"> {
+def Modular_RouterStepOpInterface : OpInterface<"RouterStepOpInterface"> {
   let cppNamespace = "::graft::modular";
   let description = [{
-    How a router selects: scores of (rows, modules) go in as operand 0, and the numbers of the modules that each row takes come out as result 0, (rows,
-    slots) of i64, with −1 in a slot that stays empty. How many slots a row fills may differ from row to row. A new scheme of routing is an op with this
-    interface: all else, down to the kernels, asks nothing more of it.
+    A step in the body of a router: it masks scores, selects modules, limits what is selected, or weighs it. Scores are (rows, modules); what is
+    selected is (rows, slots) of i64, the number of a module or −1 in a slot that stays empty, and how many slots a row fills may differ from row to row. A
+    new scheme of routing is an op with this interface and one result: all else, down to the kernels, asks nothing more of it. Where an op is
+    named in a spec, its result type comes from `InferTypeOpInterface`.
   }];
   let methods = [
     InterfaceMethod<[{
-        Builds the selection out of ops of the `onnx` dialect, whose result types need not know more than the rank: they are inferred. `scores` stands
-        for operand 0.
-      }], "::mlir::Value", "buildSelection", (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$scores)>,
+        Builds the step out of ops of the `onnx` dialect, whose result types need not know more than the rank: they are inferred. `operands` stand
+        for the op's own; the value returned takes the place of its result.
+      }], "::mlir::Value", "buildStep", (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands)>,
   ];
 }
 
 def Modular_AggregatorOpInterface : OpInterface<"AggregatorOpInterface"> {
   let cppNamespace = "::graft::modular";
   let description = [{
-    How what the modules gave becomes one tensor. Operand 0 is of type `!modular.parts`.
+    How what the modules gave becomes one tensor, result 0. Operand 0 is of type `!modular.parts`. An aggregator is a sum of weighted slots, which is
+    fused into the dispatch, or any function of all slots.
   }];
   let methods = [
     InterfaceMethod<[{
-        Builds, of `onnx` ops, the weight with which each slot counts in a sum over the filled slots, (rows, slots), from the route's: what is chosen,
-        −1 in empty slots, and its weights.
+        Builds, of `onnx` ops, the weight with which each slot counts in a sum over the filled slots, (rows, slots), from the route's: what is chosen, a
+        number outside [0, modules) being an empty slot, and its weights. Null if the result is no such sum.
       }], "::mlir::Value", "buildSlotWeights",
-      (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$chosen, "::mlir::Value":$weights)>,
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$chosen, "::mlir::Value":$weights), "", "return {};">,
+    InterfaceMethod<[{
+        Builds, of `onnx` ops, the result from what is in the slots: (rows, slots, …), 0 where a slot is empty. `operands` stand for the op's own but
+        the parts. Asked only where there are no slot weights.
+      }], "::mlir::Value", "buildResult",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$slots, "::mlir::Value":$chosen, "::mlir::Value":$weights,
+       "::mlir::ValueRange":$operands), "", "return {};">,
   ];
 }
 

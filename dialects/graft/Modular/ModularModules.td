@@ -55,8 +55,8 @@ def Modular_ModuleOp : Modular_Op<"module", [IsolatedFromAbove, FunctionOpInterf
   }];
 }
 
-def Modular_YieldOp : Modular_Op<"yield", [Pure, Terminator, ParentOneOf<["ModuleOp", "RouterOp", "ApplyOp"]>]> {
-  let summary = "Ends the body of a module or a router";
+def Modular_YieldOp : Modular_Op<"yield", [Pure, Terminator, ParentOneOf<["ModuleOp", "RouterOp", "ApplyOp", "AggregatorOp"]>]> {
+  let summary = "Ends the body of a module, a router or an aggregator";
   let description = "Hands the results to whoever applies the module or asks the router. Example: `modular.yield %0 : tensor<384x384xf32>`";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";

@@ -104,7 +104,7 @@ LogicalResult AdaptOp::verifySymbolUses(SymbolTableCollection &symbols) {
 // Modules
 //===----------------------------------------------------------------------===//
 
-ParseResult ModuleOp::parse(OpAsmParser &parser, OperationState &result) {
+ParseResult graft::modular::ModuleOp::parse(OpAsmParser &parser, OperationState &result) {
   StringRef keyword;
   StringAttr name;
   SmallVector<OpAsmParser::Argument> arguments;
@@ -134,7 +134,7 @@ ParseResult ModuleOp::parse(OpAsmParser &parser, OperationState &result) {
   return parser.parseRegion(*result.addRegion(), arguments);
 }
 
-void ModuleOp::print(OpAsmPrinter &printer) {
+void graft::modular::ModuleOp::print(OpAsmPrinter &printer) {
   printer << ' ';
   printer.printSymbolName(getSymName());
   printer << ' ' << stringifyComposition(getComposition());
@@ -147,7 +147,7 @@ void ModuleOp::print(OpAsmPrinter &printer) {
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
-LogicalResult ModuleOp::verifyRegions() {
+LogicalResult graft::modular::ModuleOp::verifyRegions() {
   auto yield = dyn_cast<YieldOp>(getBody().front().back());
   if (!yield || yield.getOperandTypes() != TypeRange(getResultTypes()))
     return emitOpError() << "(module-C1) expects a body that ends in a 'modular.yield' of "
@@ -170,7 +170,7 @@ LogicalResult ModuleOp::verifyRegions() {
   return success();
 }
 
-void ModuleOp::collectParameters(SmallVectorImpl<FlatSymbolRefAttr> &parameters) {
+void graft::modular::ModuleOp::collectParameters(SmallVectorImpl<FlatSymbolRefAttr> &parameters) {
   getBody().walk([&](Operation *op) {
     for (NamedAttribute attribute : op->getAttrs())
       if (auto symbol = dyn_cast<FlatSymbolRefAttr>(attribute.getValue()))
@@ -178,7 +178,7 @@ void ModuleOp::collectParameters(SmallVectorImpl<FlatSymbolRefAttr> &parameters)
   });
 }
 
-bool ModuleOp::replacesParameter() {
+bool graft::modular::ModuleOp::replacesParameter() {
   return llvm::any_of(
       getBody().getOps<ParameterCompositionOpInterface>(),
       [](ParameterCompositionOpInterface step) { return step.replacesParameter(); });

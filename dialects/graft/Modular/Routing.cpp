@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Modular/Modular.h"
+#include "graft/Modular/RoutingTypes.h"
 #include "graft/Modular/SymbolLookup.h"
 
 #include "mlir/IR/Builders.h"
@@ -15,9 +16,9 @@
 
 using namespace mlir;
 using namespace graft::modular;
+using namespace graft::modular::detail;
 
-/// Whether a value of type `found` may stand where `expected` is said: sizes agree, `?` with any.
-static bool fits(Type expected, Type found) {
+bool graft::modular::detail::fits(Type expected, Type found) {
   return succeeded(verifyCompatibleShape(expected, found)) &&
          getElementTypeOrSelf(expected) == getElementTypeOrSelf(found);
 }
@@ -83,8 +84,7 @@ LogicalResult RouterOp::verify() {
   return success();
 }
 
-/// Whether the two are what is chosen and with which weights: (rows, slots) both.
-static bool areRoute(Type chosen, Type weights) {
+bool graft::modular::detail::areRoute(Type chosen, Type weights) {
   auto first = dyn_cast<RankedTensorType>(chosen), second = dyn_cast<RankedTensorType>(weights);
   return first && second && first.getRank() == 2 && first.getElementType().isInteger(64) &&
          isa<FloatType>(second.getElementType()) && first.getDimSize(1) > 0 &&
@@ -112,6 +112,8 @@ int64_t RouterOp::getSlots() {
   return cast<RankedTensorType>(getBody().front().getTerminator()->getOperand(0).getType())
       .getDimSize(1);
 }
+
+Region *RouterOp::getRouteBody() { return isFixedByTask() ? nullptr : &getBody(); }
 
 std::optional<SmallVector<StringAttr>> RouterOp::getConstantRoute(Operation *op) {
   if (!isFixedByTask())
@@ -164,8 +166,8 @@ LogicalResult RouteOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (getResult().getType().getSlots() != router->getSlots())
     return emitOpError() << "(route-C2) expects a route of " << router->getSlots()
                          << " slots, found " << getResult().getType();
-  Region &body = (*router)->getRegion(0);
-  TypeRange expected = body.empty() ? TypeRange() : TypeRange(body.getArgumentTypes());
+  Region *body = router->getRouteBody();
+  TypeRange expected = body ? TypeRange(body->getArgumentTypes()) : TypeRange();
   if (!fit(expected, getInputs().getTypes()))
     return emitOpError() << "(route-C3) expects the inputs that " << getRouterAttr() << " takes, ("
                          << expected << "), found (" << getInputs().getTypes() << ")";
@@ -182,48 +184,7 @@ LogicalResult RouteOfOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// Selecting and weighing
-//===----------------------------------------------------------------------===//
-
-/// Scores of (rows, modules) and what is chosen of (rows, slots).
-static bool areScoresAndChosen(RankedTensorType scores, RankedTensorType chosen) {
-  return scores.getRank() == 2 && chosen.getRank() == 2 && !scores.isDynamicDim(1) &&
-         !chosen.isDynamicDim(1) &&
-         succeeded(
-             verifyCompatibleShape(scores.getShape().take_front(), chosen.getShape().take_front()));
-}
-
-LogicalResult SelectTopOp::verify() {
-  RankedTensorType scores = getScores().getType(), chosen = getChosen().getType();
-  if (!areScoresAndChosen(scores, chosen) || chosen.getDimSize(1) != int64_t(getCount()))
-    return emitOpError() << "(select_top-C1) expects scores of (rows, modules) and a result of "
-                            "(rows, "
-                         << getCount() << "), found " << scores << " and " << chosen;
-  if (int64_t(getCount()) < 1 || int64_t(getCount()) > scores.getDimSize(1))
-    return emitOpError() << "(select_top-C2) expects a count from 1 to the " << scores.getDimSize(1)
-                         << " modules, found " << getCount();
-  return success();
-}
-
-LogicalResult SelectAllOp::verify() {
-  RankedTensorType scores = getScores().getType(), chosen = getChosen().getType();
-  if (!areScoresAndChosen(scores, chosen) || chosen.getDimSize(1) != scores.getDimSize(1))
-    return emitOpError() << "(select_all-C1) expects scores and a result of (rows, modules), found "
-                         << scores << " and " << chosen;
-  return success();
-}
-
-LogicalResult WeighOp::verify() {
-  RankedTensorType scores = getScores().getType(), chosen = getChosen().getType();
-  if (!areScoresAndChosen(scores, chosen) || !areRoute(chosen, getWeights().getType()))
-    return emitOpError() << "(weigh-C1) expects scores of (rows, modules) and two tensors of "
-                            "(rows, slots), found "
-                         << scores << ", " << chosen << " and " << getWeights().getType();
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Applying and aggregating
+// Applying
 //===----------------------------------------------------------------------===//
 
 LogicalResult ApplyOp::verify() {
@@ -280,14 +241,5 @@ LogicalResult ApplyOp::verifyRegions() {
                                          yield.getOperandTypes())))
       return yield ? failure() : emitOpError() << "(apply-C3) expects a region to yield a tensor";
   }
-  return success();
-}
-
-LogicalResult AggregateOp::verify() {
-  if (!getParts().getDefiningOp<ApplyOp>())
-    return emitOpError() << "(aggregate-C1) expects the parts of a 'modular.apply'";
-  if (getParts().getType().getType() != getResult().getType())
-    return emitOpError() << "(aggregate-C2) expects a result of type "
-                         << getParts().getType().getType() << ", found " << getResult().getType();
   return success();
 }

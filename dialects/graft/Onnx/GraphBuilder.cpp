@@ -67,6 +67,91 @@ Value GraphBuilder::sumOfRows(Value x) {
   return ReduceSumOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(-1));
 }
 
+Value GraphBuilder::scatterElements(Value x, Value indices, Value updates, int64_t axis) {
+  return ScatterElementsOp::create(*this, x.getType(), x, indices, updates, axis);
+}
+
+Value GraphBuilder::sumAlong(Value x, int64_t axis) {
+  SmallVector<int64_t> shape(dimsOf(x));
+  shape.erase(shape.begin() + axis);
+  return ReduceSumOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(axis),
+                             /*keepdims=*/int64_t(0));
+}
+
+Value GraphBuilder::cumulativeSum(Value x, int64_t axis) {
+  return CumSumOp::create(*this, x.getType(), x, integers(axis));
+}
+
+Value GraphBuilder::oneHot(Value indices, int64_t depth) {
+  SmallVector<int64_t> shape(dimsOf(indices));
+  shape.push_back(depth);
+  return OneHotOp::create(*this, RankedTensorType::get(shape, getI64Type()), indices,
+                          integers(depth), integers({0, 1}));
+}
+
+Value GraphBuilder::cast(Value x, Type element) {
+  // ONNX's numbers of the types.
+  int64_t to = element.isF64()                ? 11
+               : element.isF32()              ? 1
+               : element.isF16()              ? 10
+               : element.isBF16()             ? 16
+               : element.isSignlessInteger(1) ? 9
+                                              : 7;
+  return CastOp::create(*this, RankedTensorType::get(dimsOf(x), element), x, StringRef("up"),
+                        int64_t(1), to);
+}
+
+Value GraphBuilder::transpose(Value x, ArrayRef<int64_t> permutation) {
+  SmallVector<int64_t> shape;
+  for (int64_t from : permutation)
+    shape.push_back(dimsOf(x)[from]);
+  return TransposeOp::create(*this, RankedTensorType::get(shape, element(x)), x,
+                             getI64ArrayAttr(permutation));
+}
+
+Value GraphBuilder::concat(ValueRange parts, int64_t axis) {
+  SmallVector<int64_t> shape(dimsOf(parts.front()));
+  shape[axis] = 0;
+  for (Value part : parts) {
+    int64_t size = dimsOf(part)[axis];
+    const bool isKnown = !ShapedType::isDynamic(size) && !ShapedType::isDynamic(shape[axis]);
+    shape[axis] = isKnown ? shape[axis] + size : ShapedType::kDynamic;
+  }
+  return ConcatOp::create(*this, RankedTensorType::get(shape, element(parts.front())), parts, axis);
+}
+
+Value GraphBuilder::slice(Value x, int64_t axis, int64_t from, int64_t to) {
+  SmallVector<int64_t> shape(dimsOf(x));
+  shape[axis] = from >= 0 && to >= from ? to - from : ShapedType::kDynamic;
+  return SliceOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(from),
+                         integers(to), integers(axis), Value());
+}
+
+Value GraphBuilder::unsqueeze(Value x, int64_t axis) {
+  SmallVector<int64_t> shape(dimsOf(x));
+  shape.insert(shape.begin() + axis, 1);
+  return UnsqueezeOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(axis));
+}
+
+Value GraphBuilder::sizeOf(Value x, int64_t axis) {
+  return ShapeOp::create(*this, RankedTensorType::get({1}, getI64Type()), x,
+                         getI64IntegerAttr(axis + 1), getI64IntegerAttr(axis));
+}
+
+Value GraphBuilder::reshape(Value x, ArrayRef<int64_t> dims) {
+  SmallVector<int64_t> shape(dims);
+  for (auto [i, dim] : llvm::enumerate(shape))
+    dim = dim == 0 ? dimsOf(x)[i] : dim < 0 ? ShapedType::kDynamic : dim;
+  return ReshapeOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(dims));
+}
+
+Value GraphBuilder::expand(Value x, ArrayRef<int64_t> dims) {
+  SmallVector<int64_t> shape(dims);
+  for (auto [dim, own] : llvm::zip(shape, dimsOf(x)))
+    dim = dim == 1 ? own : dim;
+  return ExpandOp::create(*this, RankedTensorType::get(shape, element(x)), x, integers(dims));
+}
+
 Value GraphBuilder::softmax(Value x) { return SoftmaxOp::create(*this, x.getType(), x); }
 
 Value GraphBuilder::linear(Value x, Value weight, Value bias) {

@@ -44,12 +44,34 @@ public:
   std::pair<Value, Value> topK(Value x, int64_t count);
   /// Element (r, c) of the result is x[r, indices[r, c]].
   Value gatherElements(Value x, Value indices);
+  /// `x` with updates[i, …] at position indices[i, …] along the axis.
+  Value scatterElements(Value x, Value indices, Value updates, int64_t axis);
   /// The sum along the last axis, kept as a dimension of 1.
   Value sumOfRows(Value x);
+  /// The sum along an axis, which goes away.
+  Value sumAlong(Value x, int64_t axis);
+  /// The running sum along an axis.
+  Value cumulativeSum(Value x, int64_t axis);
+  /// 1 at each index along a new last dimension of `depth`, 0 elsewhere, in the type of i64.
+  Value oneHot(Value indices, int64_t depth);
   /// Along the last axis.
   Value softmax(Value x);
   /// x · weightᵀ + bias for x of (rows, in) and a weight of (out, in); the bias may be null.
   Value linear(Value x, Value weight, Value bias);
+  /// `x` in another element type.
+  Value cast(Value x, mlir::Type element);
+  Value transpose(Value x, llvm::ArrayRef<int64_t> permutation);
+  Value concat(mlir::ValueRange parts, int64_t axis);
+  /// Elements [from, to) along an axis; `to` may count from the end.
+  Value slice(Value x, int64_t axis, int64_t from, int64_t to);
+  /// A dimension of 1 before dimension `axis`.
+  Value unsqueeze(Value x, int64_t axis);
+  /// The size of a dimension, as an i64 tensor of one element.
+  Value sizeOf(Value x, int64_t axis);
+  /// `x` with those dimensions; 0 keeps x's at that place, -1 is what is left, once.
+  Value reshape(Value x, llvm::ArrayRef<int64_t> dims);
+  /// `x` repeated to those dimensions; 1 keeps x's.
+  Value expand(Value x, llvm::ArrayRef<int64_t> dims);
   /// `x` as a matrix of its last dimension's rows.
   Value rowsOf(Value x);
   /// Rows of vectors in the places of the vectors of `like`, which has as many.

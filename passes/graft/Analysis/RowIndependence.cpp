@@ -286,8 +286,8 @@ const llvm::StringMap<RowIndependence::Entry> &RowIndependence::table() {
 
 RowState RowIndependence::stateOf(Operation *op) {
   constexpr StringRef unruled = "has no rule that keeps rows apart";
-  if (auto mixture = dyn_cast<modular::AggregateOp>(op))
-    return aggregate(mixture);
+  if (isa<modular::AggregateOp, modular::CollectOp>(op))
+    return aggregate(op);
   if (op->getNumRegions() != 0) {
     bool isSame = areSame(op, 0);
     op->walk([&](Operation *inner) {
@@ -343,8 +343,8 @@ RowState RowIndependence::elementwise(Operation *op) {
 }
 
 /// Each row's route, and what its modules see of it, follow from that row.
-RowState RowIndependence::aggregate(modular::AggregateOp op) {
-  auto apply = op.getParts().getDefiningOp<modular::ApplyOp>();
+RowState RowIndependence::aggregate(Operation *op) {
+  auto apply = op->getOperand(0).getDefiningOp<modular::ApplyOp>();
   auto route = apply ? apply.getRoute().getDefiningOp<modular::RouteOfOp>() : nullptr;
   if (!route)
     return mixed("asks a router that is not inlined");

@@ -14,10 +14,6 @@
 
 namespace graft {
 
-namespace modular {
-class AggregateOp;
-}
-
 /// Bounds of integers, both included.
 struct IntegerRange {
   Polynomial least, most;
@@ -127,7 +123,7 @@ private:
   RowState recurrent(mlir::Operation *op);
   RowState attention(mlir::Operation *op);
   RowState rotary(mlir::Operation *op);
-  RowState aggregate(modular::AggregateOp op);
+  RowState aggregate(mlir::Operation *op);
 
   RowState mixed(llvm::StringRef why) const;
   const RowState &get(mlir::Value value) const;

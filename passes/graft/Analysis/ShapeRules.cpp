@@ -379,7 +379,31 @@ static bool apply(SymbolicShapes &shapes, Operation *op, Results &results) {
 
 static bool aggregate(SymbolicShapes &shapes, Operation *op, Results &results) {
   results[0].dims = dimsOf(shapes, op, 0);
+  auto aggregate = cast<modular::AggregateOp>(op);
+  if (!results[0].dims.empty() && aggregate.getAggregation() == modular::Aggregation::Concatenation)
+    results[0].dims.back() = Polynomial(aggregate.getResult().getType().getShape().back());
   return !results[0].dims.empty();
+}
+
+/// As many rows as the parts have, and widths that the op's type tells.
+static bool aggregateRows(SymbolicShapes &shapes, Operation *op, Results &results) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  if (dimsOf(shapes, op, 0).empty() || type.getRank() == 0 ||
+      llvm::any_of(type.getShape().drop_front(), ShapedType::isDynamic))
+    return false;
+  results[0].dims = {dimsOf(shapes, op, 0).front()};
+  llvm::append_range(results[0].dims, type.getShape().drop_front());
+  return true;
+}
+
+/// The parts' dims with the slots of a row behind the rows.
+static bool collect(SymbolicShapes &shapes, Operation *op, Results &results) {
+  results[0].dims = dimsOf(shapes, op, 0);
+  if (results[0].dims.empty())
+    return false;
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  results[0].dims.insert(results[0].dims.begin() + 1, Polynomial(type.getDimSize(1)));
+  return true;
 }
 
 /// Where the shape of an op's results comes from. An op without an entry keeps its types.
@@ -430,6 +454,9 @@ static const llvm::StringMap<Rule> &ruleTable() {
     table["modular.route_of"] = routeOf;
     table["modular.apply"] = apply;
     table["modular.aggregate"] = aggregate;
+    table["modular.aggregate_attention"] = aggregateRows;
+    table["modular.aggregate_by"] = aggregateRows;
+    table["modular.collect"] = collect;
     addRulesOfShapes(table);
     return table;
   }();

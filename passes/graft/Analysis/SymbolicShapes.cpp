@@ -155,13 +155,20 @@ std::optional<SmallVector<int64_t>> SymbolicShapes::constantElements(Value value
   return constants;
 }
 
+/// Of parts, that of what a module gives.
+static Type elementOf(Value value) {
+  if (auto parts = dyn_cast<modular::PartsType>(value.getType()))
+    return parts.getType().getElementType();
+  return cast<ShapedType>(value.getType()).getElementType();
+}
+
 RankedTensorType SymbolicShapes::type(Value value) const {
   SmallVector<int64_t> shape;
   for (const Polynomial &dim : get(value).dims) {
     auto constant = dim.asConstant();
     shape.push_back(constant && *constant >= 0 ? *constant : ShapedType::kDynamic);
   }
-  return RankedTensorType::get(shape, cast<ShapedType>(value.getType()).getElementType());
+  return RankedTensorType::get(shape, elementOf(value));
 }
 
 void SymbolicShapes::seedBodies(modular::ApplyOp apply) {

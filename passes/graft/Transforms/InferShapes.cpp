@@ -42,10 +42,12 @@ static void setResults(func::FuncOp function, const SymbolicShapes &shapes) {
 void graft::inferShapes(func::FuncOp function) {
   SymbolicShapes shapes(function);
   function.walk([&](Operation *op) {
-    if (auto aggregate = dyn_cast<modular::AggregateOp>(op); aggregate && shapes.isKnown(aggregate))
-      aggregate.getParts().setType(
-          modular::PartsType::get(op->getContext(), shapes.type(aggregate.getResult())));
-    if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()) && !isa<modular::AggregateOp>(op))
+    // Parts are typed by what is made of them.
+    if (auto apply = dyn_cast<modular::ApplyOp>(op); apply && shapes.isKnown(apply.getParts()))
+      apply.getParts().setType(
+          modular::PartsType::get(op->getContext(), shapes.type(apply.getParts())));
+    if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()) &&
+        !isa<modular::AggregateOp, modular::CollectOp>(op))
       return;
     for (Value result : op->getResults())
       if (isa<ShapedType>(result.getType()) && shapes.isKnown(result))

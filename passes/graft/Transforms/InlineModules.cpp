@@ -10,7 +10,7 @@
 
 #include "graft/Analysis/Segments.h"
 #include "graft/Modular/Modular.h"
-#include "graft/Onnx/Onnx.h"
+#include "graft/Onnx/GraphBuilder.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -34,8 +34,9 @@ public:
 private:
   LogicalResult inlineRoute(RouteOp route);
   LogicalResult inlineApply(ApplyOp apply);
-  void aggregateBySum(AggregateOp aggregate);
-  /// Clones `op`, which stands in the body of a router or a module.
+  LogicalResult inlineAggregator(AggregateByOp aggregate);
+  void expandAggregator(AggregatorOpInterface aggregate);
+  /// Clones `op`, which stands in the body of a router, a module or an aggregator.
   void cloneInto(OpBuilder &builder, OpBuilder &outside, Operation &op, IRMapping &mapping);
 
   mlir::ModuleOp module;
@@ -58,34 +59,13 @@ static bool isOfParameters(Operation &op, const IRMapping &hoisted) {
 void Inliner::cloneInto(OpBuilder &builder, OpBuilder &outside, Operation &op, IRMapping &mapping) {
   if (isOfParameters(op, mapping)) {
     outside.clone(op, mapping);
-  } else if (auto selection = dyn_cast<SelectionOpInterface>(op)) {
-    mapping.map(op.getResult(0),
-                selection.buildSelection(builder, mapping.lookup(op.getOperand(0))));
-  } else if (auto weigh = dyn_cast<WeighOp>(op)) {
-    mapping.map(op.getResult(0), weigh.buildWeights(builder, mapping.lookup(weigh.getChosen()),
-                                                    mapping.lookup(weigh.getScores())));
+  } else if (auto step = dyn_cast<RouterStepOpInterface>(op)) {
+    auto operands = llvm::map_to_vector(
+        op.getOperands(), [&](Value value) { return mapping.lookupOrDefault(value); });
+    mapping.map(op.getResult(0), step.buildStep(builder, operands));
   } else {
     builder.clone(op, mapping);
   }
-}
-
-LogicalResult Inliner::inlineRoute(RouteOp route) {
-  auto router = symbols.lookupNearestSymbolFrom<RouterOp>(module, route.getRouterAttr());
-  if (!router)
-    return route.emitError() << "expected " << route.getRouterAttr()
-                             << " to name a 'modular.router', whose body can be inlined";
-  OpBuilder builder(route);
-  IRMapping mapping;
-  mapping.map(router.getBody().getArguments(), route.getInputs());
-  Block &body = router.getBody().front();
-  for (Operation &op : body.without_terminator())
-    cloneInto(builder, builder, op, mapping);
-  auto routeOf = RouteOfOp::create(builder, route.getLoc(), route.getType(),
-                                   mapping.lookupOrDefault(body.getTerminator()->getOperand(0)),
-                                   mapping.lookupOrDefault(body.getTerminator()->getOperand(1)));
-  route.replaceAllUsesWith(routeOf.getResult());
-  route.erase();
-  return success();
 }
 
 /// The ops of a block of the backbone that stand around `op`: where what no row changes is put.
@@ -93,6 +73,26 @@ static Operation *getOutermost(Operation *op) {
   while (!isa<func::FuncOp>(op->getParentOp()))
     op = op->getParentOp();
   return op;
+}
+
+LogicalResult Inliner::inlineRoute(RouteOp route) {
+  auto router = symbols.lookupNearestSymbolFrom<RouterOpInterface>(module, route.getRouterAttr());
+  Region *body = router ? router.getRouteBody() : nullptr;
+  if (!body)
+    return route.emitError() << "expected " << route.getRouterAttr()
+                             << " to name a router with a body, which can be inlined";
+  OpBuilder builder(route), outside(getOutermost(route));
+  IRMapping mapping;
+  mapping.map(body->getArguments(), route.getInputs());
+  for (Operation &op : body->front().without_terminator())
+    cloneInto(builder, outside, op, mapping);
+  Operation *yield = body->front().getTerminator();
+  auto routeOf = RouteOfOp::create(builder, route.getLoc(), route.getType(),
+                                   mapping.lookupOrDefault(yield->getOperand(0)),
+                                   mapping.lookupOrDefault(yield->getOperand(1)));
+  route.replaceAllUsesWith(routeOf.getResult());
+  route.erase();
+  return success();
 }
 
 LogicalResult Inliner::inlineApply(ApplyOp apply) {
@@ -126,22 +126,71 @@ LogicalResult Inliner::inlineApply(ApplyOp apply) {
   return success();
 }
 
-/// Any aggregator becomes a weighted sum: its weights take the place of the route's.
-void Inliner::aggregateBySum(AggregateOp aggregate) {
-  if (aggregate.getAggregation() == Aggregation::WeightedSum)
+/// What is chosen with −1 in every slot that is empty, as aggregators see it.
+static Value buildChosen(OpBuilder &builder, RouteOfOp route) {
+  onnx::GraphBuilder b(route.getLoc(), builder);
+  Value chosen = route.getChosen();
+  Value tooFew = b.number(0, chosen), tooMany = b.number(route.getType().getModules(), chosen);
+  Value filled = b.predicate<onnx::AndOp>(b.predicate<onnx::GreaterOrEqualOp>(chosen, tooFew),
+                                          b.predicate<onnx::LessOp>(chosen, tooMany));
+  return b.where(filled, chosen, b.number(-1, chosen));
+}
+
+/// What the parts hold as a tensor: (rows, slots, …).
+static Value buildSlots(OpBuilder &builder, Location loc, TypedValue<PartsType> parts) {
+  RankedTensorType type = parts.getType().getType();
+  SmallVector<int64_t> shape(type.getShape());
+  shape.insert(shape.begin() + 1, parts.getDefiningOp<ApplyOp>().getRoute().getType().getSlots());
+  return CollectOp::create(builder, loc, type.clone(shape), parts);
+}
+
+LogicalResult Inliner::inlineAggregator(AggregateByOp aggregate) {
+  auto aggregator =
+      symbols.lookupNearestSymbolFrom<AggregatorOp>(module, aggregate.getAggregatorAttr());
+  auto apply = aggregate.getParts().getDefiningOp<ApplyOp>();
+  auto route = apply.getRoute().getDefiningOp<RouteOfOp>();
+  if (!route)
+    return aggregate.emitError() << "expected parts of a route for each row";
+  OpBuilder builder(aggregate), outside(getOutermost(aggregate));
+  SmallVector<Value> given = {buildSlots(builder, aggregate.getLoc(), aggregate.getParts()),
+                              buildChosen(builder, route), route.getWeights()};
+  llvm::append_range(given, aggregate.getInputs());
+  Block &body = aggregator.getBody().front();
+  IRMapping mapping;
+  mapping.map(body.getArguments(), given);
+  for (Operation &op : body.without_terminator())
+    cloneInto(builder, outside, op, mapping);
+  aggregate.replaceAllUsesWith(mapping.lookupOrDefault(body.getTerminator()->getOperand(0)));
+  aggregate.erase();
+  return success();
+}
+
+/// A sum's weights take the place of the route's; any other aggregator becomes ops on the slots.
+void Inliner::expandAggregator(AggregatorOpInterface aggregate) {
+  if (auto op = dyn_cast<AggregateOp>(*aggregate);
+      op && op.getAggregation() == Aggregation::WeightedSum)
     return;
-  auto apply = cast<ApplyOp>(aggregate.getParts().getDefiningOp());
-  auto route = cast<RouteOfOp>(apply.getRoute().getDefiningOp());
+  auto apply = aggregate->getOperand(0).getDefiningOp<ApplyOp>();
+  auto route = apply.getRoute().getDefiningOp<RouteOfOp>();
   OpBuilder builder(apply);
-  Value weights = cast<AggregatorOpInterface>(*aggregate)
-                      .buildSlotWeights(builder, route.getChosen(), route.getWeights());
-  Value weighted =
-      RouteOfOp::create(builder, aggregate.getLoc(), route.getType(), route.getChosen(), weights);
-  // Another aggregate may read the same parts with other weights.
-  auto own = cast<ApplyOp>(builder.clone(*apply));
-  own.getRouteMutable().assign(weighted);
-  aggregate.getPartsMutable().assign(own.getParts());
-  aggregate.setAggregation(Aggregation::WeightedSum);
+  Value result;
+  if (Value weights = aggregate.buildSlotWeights(builder, route.getChosen(), route.getWeights())) {
+    Value weighted =
+        RouteOfOp::create(builder, aggregate.getLoc(), route.getType(), route.getChosen(), weights);
+    // Another aggregate may read the same parts with other weights.
+    auto own = cast<ApplyOp>(builder.clone(*apply));
+    own.getRouteMutable().assign(weighted);
+    builder.setInsertionPoint(aggregate);
+    result = AggregateOp::create(builder, aggregate.getLoc(), aggregate->getResult(0).getType(),
+                                 Aggregation::WeightedSum, own.getParts());
+  } else {
+    builder.setInsertionPoint(aggregate);
+    Value slots = buildSlots(builder, aggregate.getLoc(), apply.getParts());
+    result = aggregate.buildResult(builder, slots, buildChosen(builder, route), route.getWeights(),
+                                   aggregate->getOperands().drop_front());
+  }
+  aggregate->getResult(0).replaceAllUsesWith(result);
+  aggregate->erase();
   if (apply->use_empty())
     apply.erase();
   if (route->use_empty())
@@ -149,17 +198,22 @@ void Inliner::aggregateBySum(AggregateOp aggregate) {
 }
 
 LogicalResult Inliner::run(func::FuncOp main) {
+  bool anyMixture = false;
   // What is inlined may route in turn.
   for (;;) {
     SmallVector<RouteOp> routes;
     SmallVector<ApplyOp> applies;
+    SmallVector<AggregateByOp> aggregates;
     main.walk([&](Operation *op) {
       if (auto route = dyn_cast<RouteOp>(op); route && route.getType().isPerRow())
         routes.push_back(route);
-      if (auto apply = dyn_cast<ApplyOp>(op); apply && !apply.isInlined())
+      else if (auto apply = dyn_cast<ApplyOp>(op); apply && !apply.isInlined())
         applies.push_back(apply);
+      else if (auto aggregate = dyn_cast<AggregateByOp>(op))
+        aggregates.push_back(aggregate);
+      anyMixture |= isa<ApplyOp>(op);
     });
-    if (routes.empty() && applies.empty())
+    if (routes.empty() && applies.empty() && aggregates.empty())
       break;
     for (RouteOp route : routes)
       if (failed(inlineRoute(route)))
@@ -167,12 +221,15 @@ LogicalResult Inliner::run(func::FuncOp main) {
     for (ApplyOp apply : applies)
       if (failed(inlineApply(apply)))
         return failure();
+    for (AggregateByOp aggregate : aggregates)
+      if (failed(inlineAggregator(aggregate)))
+        return failure();
   }
-  SmallVector<AggregateOp> aggregates;
-  main.walk([&](AggregateOp aggregate) { aggregates.push_back(aggregate); });
-  for (AggregateOp aggregate : aggregates)
-    aggregateBySum(aggregate);
-  if (aggregates.empty())
+  SmallVector<AggregatorOpInterface> aggregates;
+  main.walk([&](AggregatorOpInterface aggregate) { aggregates.push_back(aggregate); });
+  for (AggregatorOpInterface aggregate : aggregates)
+    expandAggregator(aggregate);
+  if (!anyMixture)
     return success();
   // What a dense body sees is all rows, what a segmented one sees the slots: shapes tell.
   main.walk([&](ApplyOp apply) {
@@ -196,9 +253,9 @@ struct InlineModulesPass : graft::impl::InlineModulesPassBase<InlineModulesPass>
       return signalPassFailure();
     // Nothing refers to the bodies any more.
     for (Operation &op : llvm::make_early_inc_range(*module.getBody())) {
-      auto router = dyn_cast<RouterOp>(op);
+      auto router = dyn_cast<RouterOpInterface>(op);
       auto inlined = dyn_cast<ModuleOpInterface>(op);
-      if ((router && !router.isFixedByTask()) ||
+      if ((router && router.getRouteBody()) || isa<AggregatorOp>(op) ||
           (inlined && inlined.getComposition() == Composition::Function))
         op.erase();
     }

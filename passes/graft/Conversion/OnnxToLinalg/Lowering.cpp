@@ -126,7 +126,7 @@ LogicalResult Lowering::lowerBlock(Block &block) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) ||
-        isa<func::ReturnOp, modular::AggregateOp>(op))
+        isa<func::ReturnOp, modular::AggregateOp, modular::CollectOp>(op))
       ops.push_back(&op);
   for (Operation *op : ops) {
     if (op->hasTrait<OpTrait::IsTerminator>())

@@ -13,11 +13,17 @@
 
 namespace graft::lowering {
 
-/// Lowers an apply whose bodies are `ops` in lockstep, and the weighted sum of what they give: each
-/// module sees the rows that take it and no others.
-mlir::LogicalResult lowerSegmented(Lowering &l, modular::AggregateOp aggregate,
-                                   modular::ApplyOp apply, modular::RouteOfOp route,
-                                   llvm::ArrayRef<SegmentedOp> ops);
+/// What the modules of an apply gave, sorted by module.
+struct SegmentedParts {
+  Tensor rows;     ///< (positions, …): a row for each slot that is not empty
+  Tensor position; ///< (rows, slots): where a slot's row is, -1 if it is empty
+};
+
+/// Lowers an apply whose bodies are `ops` in lockstep: each module sees the rows that take it and
+/// no others.
+mlir::FailureOr<SegmentedParts> lowerSegmented(Lowering &l, modular::ApplyOp apply,
+                                               modular::RouteOfOp route,
+                                               llvm::ArrayRef<SegmentedOp> ops);
 
 } // namespace graft::lowering
 

@@ -7,6 +7,8 @@
 
 #include "graft/Conversion/OnnxToLinalg/Routing.h"
 
+#include "graft/Dispatch/Dispatch.h"
+
 using namespace mlir;
 using namespace graft;
 using namespace graft::lowering;
@@ -45,48 +47,119 @@ static std::pair<Tensor, Tensor> weightsOf(Lowering &l, Tensor chosen, Tensor we
           })};
 }
 
-/// The oracle: every module on every row, summed where the row takes it (the survey's
-/// Algorithm 1).
-static LogicalResult lowerDense(Lowering &l, modular::AggregateOp op, modular::ApplyOp apply,
-                                modular::RouteOfOp route) {
-  Tensor chosen = l.get(route.getChosen()), weights = l.get(route.getWeights());
-  SmallVector<Tensor> inputs;
+/// What each module makes of all rows.
+static FailureOr<SmallVector<Tensor>> lowerBodies(Lowering &l, modular::ApplyOp apply) {
+  SmallVector<Tensor> inputs, parts;
   for (Value input : apply.getInputs())
     inputs.push_back(l.get(input));
-  const Dims &dims = l.dims(op.getResult());
-  Tensor sum = l.filled(dims, l.scalar(l.element(op.getResult()), 0));
+  for (Region &body : apply.getBodies()) {
+    FailureOr<Tensor> part = lowerBody(l, body.front(), inputs);
+    if (failed(part))
+      return failure();
+    parts.push_back(*part);
+  }
+  return parts;
+}
+
+/// The oracle: every module on every row, summed where the row takes it (the survey's
+/// Algorithm 1).
+static LogicalResult sumDense(Lowering &l, Value result, modular::ApplyOp apply,
+                              modular::RouteOfOp route) {
+  Tensor chosen = l.get(route.getChosen()), weights = l.get(route.getWeights());
+  FailureOr<SmallVector<Tensor>> parts = lowerBodies(l, apply);
+  if (failed(parts))
+    return failure();
+  const Dims &dims = l.dims(result);
+  Tensor sum = l.filled(dims, l.scalar(l.element(result), 0));
   // A row's weight counts for all that follows the row.
   auto perRow = [&](Tensor x) {
     Dims padded = {x.dims[0]};
     padded.append(dims.size() - 1, Polynomial(1));
     return l.reshape(x, padded);
   };
-  for (auto &&[number, body] : llvm::enumerate(apply.getBodies())) {
-    FailureOr<Tensor> part = lowerBody(l, body.front(), inputs);
-    if (failed(part))
-      return failure();
+  for (auto [number, part] : llvm::enumerate(*parts)) {
     auto [weight, taken] = weightsOf(l, chosen, weights, number);
-    sum = l.map({sum, *part, perRow(weight), perRow(taken)}, dims, sum.element(),
+    sum = l.map({sum, part, perRow(weight), perRow(taken)}, dims, sum.element(),
                 [](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
                   Value more =
                       add(b, v[0], mul(b, v[1], convert(b, v[2], v[1].getType(), false, false)));
                   return arith::SelectOp::create(b, v[3], more, v[0]);
                 });
   }
-  l.set(op.getResult(), sum);
+  l.set(result, sum);
   return success();
 }
 
-static LogicalResult lowerAggregate(Lowering &l, modular::AggregateOp op) {
-  auto apply = op.getParts().getDefiningOp<modular::ApplyOp>();
-  auto route = apply ? apply.getRoute().getDefiningOp<modular::RouteOfOp>() : nullptr;
-  if (!route || !apply.isInlined() || op.getAggregation() != modular::Aggregation::WeightedSum)
-    return l.unsupported(op, "it is not inlined (graft-inline-modules)");
-  if (apply->hasAttr("modular.dense"))
-    return lowerDense(l, op, apply, route);
-  if (auto ops = segmentBodies(apply))
-    return lowerSegmented(l, op, apply, route, *ops);
-  return l.unsupported(op, "its modules differ, and it is not marked modular.dense");
+/// The oracle of what is in the slots: every module on every row, kept in the slots that hold it.
+static LogicalResult collectDense(Lowering &l, Value result, modular::ApplyOp apply,
+                                  modular::RouteOfOp route) {
+  FailureOr<SmallVector<Tensor>> parts = lowerBodies(l, apply);
+  if (failed(parts))
+    return failure();
+  const Dims &dims = l.dims(result);
+  Dims perSlot(dims.size(), Polynomial(1)), perRow = dims;
+  perSlot[0] = dims[0];
+  perSlot[1] = dims[1];
+  perRow[1] = Polynomial(1);
+  Tensor chosen = l.reshape(l.get(route.getChosen()), perSlot);
+  Tensor slots = l.filled(dims, l.scalar(l.element(result), 0));
+  for (auto [index, part] : llvm::enumerate(*parts)) {
+    const int64_t number = index;
+    slots = l.map({slots, l.reshape(part, perRow), chosen}, dims, slots.element(),
+                  [&](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
+                    Value wanted = arith::ConstantOp::create(b, b.getI64IntegerAttr(number));
+                    Value is = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, v[2], wanted);
+                    return arith::SelectOp::create(
+                        b, is, convert(b, v[1], v[0].getType(), false, false), v[0]);
+                  });
+  }
+  l.set(result, slots);
+  return success();
 }
 
-void graft::lowering::addRouting(Table &table) { table.add(lowerAggregate); }
+static void sumSegmented(Lowering &l, Value result, const SegmentedParts &parts, Tensor weights) {
+  Tensor init = l.empty(l.dims(result), parts.rows.element());
+  auto combine = dispatch::CombineOp::create(l.b, parts.rows.value, parts.position.value,
+                                             weights.value, init.value);
+  l.set(result, {combine.getResult(0), init.dims});
+}
+
+/// Each slot is a row of its own, with one slot and no weight.
+static void collectSegmented(Lowering &l, Value result, const SegmentedParts &parts) {
+  const Dims &dims = l.dims(result);
+  Dims places = {dims[0] * dims[1]};
+  places.append(dims.begin() + 2, dims.end());
+  Tensor position = l.reshape(parts.position, {places[0], Polynomial(1)});
+  Tensor init = l.empty(places, parts.rows.element());
+  auto combine =
+      dispatch::CombineOp::create(l.b, parts.rows.value, position.value, Value(), init.value);
+  l.set(result, l.reshape({combine.getResult(0), init.dims}, dims));
+}
+
+/// A weighted sum of parts, or the parts as a tensor.
+static LogicalResult lowerParts(Lowering &l, Operation *op) {
+  auto apply = op->getOperand(0).getDefiningOp<modular::ApplyOp>();
+  auto route = apply ? apply.getRoute().getDefiningOp<modular::RouteOfOp>() : nullptr;
+  auto aggregate = dyn_cast<modular::AggregateOp>(op);
+  if (!route || !apply.isInlined() ||
+      (aggregate && aggregate.getAggregation() != modular::Aggregation::WeightedSum))
+    return l.unsupported(op, "it is not inlined (graft-inline-modules)");
+  Value result = op->getResult(0);
+  if (apply->hasAttr("modular.dense"))
+    return aggregate ? sumDense(l, result, apply, route) : collectDense(l, result, apply, route);
+  auto ops = segmentBodies(apply);
+  if (!ops)
+    return l.unsupported(op, "its modules differ, and it is not marked modular.dense");
+  FailureOr<SegmentedParts> parts = lowerSegmented(l, apply, route, *ops);
+  if (failed(parts))
+    return failure();
+  if (aggregate)
+    sumSegmented(l, result, *parts, l.get(route.getWeights()));
+  else
+    collectSegmented(l, result, *parts);
+  return success();
+}
+
+void graft::lowering::addRouting(Table &table) {
+  table.addAll<modular::AggregateOp, modular::CollectOp>(lowerParts);
+}

@@ -17,14 +17,14 @@ using namespace graft::lowering;
 using dispatch::SegmentedMatmulOp;
 
 namespace {
-/// Lowers one apply and its weighted sum to a plan, segmented matmuls and a combine.
+/// Lowers one apply to a plan and segmented matmuls.
 class SegmentedLowering {
 public:
   SegmentedLowering(Lowering &l, modular::ApplyOp apply, modular::RouteOfOp route)
-      : l(l), apply(apply), chosen(l.get(route.getChosen())), weights(l.get(route.getWeights())),
+      : l(l), apply(apply), chosen(l.get(route.getChosen())),
         slots(apply.getRoute().getType().getSlots()), rows(chosen.dims[0] * Polynomial(slots)) {}
 
-  LogicalResult run(ArrayRef<SegmentedOp> ops, modular::AggregateOp aggregate);
+  FailureOr<SegmentedParts> run(ArrayRef<SegmentedOp> ops);
 
 private:
   void plan();
@@ -43,7 +43,7 @@ private:
 
   Lowering &l;
   modular::ApplyOp apply;
-  const Tensor chosen, weights;
+  const Tensor chosen;
   const int64_t slots;
   const Polynomial rows; ///< positions: a place for each slot of each row
   Value order, offsets, position;
@@ -119,7 +119,7 @@ void SegmentedLowering::shift(const SegmentedOp &op) {
          });
 }
 
-LogicalResult SegmentedLowering::run(ArrayRef<SegmentedOp> ops, modular::AggregateOp aggregate) {
+FailureOr<SegmentedParts> SegmentedLowering::run(ArrayRef<SegmentedOp> ops) {
   plan();
   Block &body = apply.getBodies().front().front();
   for (auto [argument, value] : llvm::zip(body.getArguments(), apply.getInputs())) {
@@ -139,15 +139,11 @@ LogicalResult SegmentedLowering::run(ArrayRef<SegmentedOp> ops, modular::Aggrega
       return failure();
   }
   l.b.setLoc(loc);
-  Tensor parts = l.get(body.getTerminator()->getOperand(0));
-  Tensor init = l.empty(l.dims(aggregate.getResult()), parts.element());
-  auto combine = dispatch::CombineOp::create(l.b, parts.value, position, weights.value, init.value);
-  l.set(aggregate.getResult(), {combine.getResult(0), init.dims});
-  return success();
+  return SegmentedParts{l.get(body.getTerminator()->getOperand(0)), {position, chosen.dims}};
 }
 
-LogicalResult graft::lowering::lowerSegmented(Lowering &l, modular::AggregateOp aggregate,
-                                              modular::ApplyOp apply, modular::RouteOfOp route,
-                                              ArrayRef<SegmentedOp> ops) {
-  return SegmentedLowering(l, apply, route).run(ops, aggregate);
+FailureOr<SegmentedParts> graft::lowering::lowerSegmented(Lowering &l, modular::ApplyOp apply,
+                                                          modular::RouteOfOp route,
+                                                          ArrayRef<SegmentedOp> ops) {
+  return SegmentedLowering(l, apply, route).run(ops);
 }
