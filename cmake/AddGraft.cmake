@@ -31,19 +31,48 @@ function(graft_tablegen td)
   add_dependencies(graft-headers graft-tablegen-${id})
 endfunction()
 
+# graft_add_precompiled(): the headers that nearly every file of libGraft.so includes, parsed once: four fifths of a file's time. Not
+# CMake's own precompiled headers: those have one file a target, and its whole path in each command, which ccache can't share between trees.
+function(graft_add_precompiled)
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" build_type)
+  separate_arguments(flags NATIVE_COMMAND "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${build_type}}")
+  list(APPEND flags -fPIC -std=c++17 ${GRAFT_WARNINGS})
+  if(GRAFT_ASSERTIONS)
+    list(APPEND flags -UNDEBUG)
+  endif()
+  foreach(dir ${GRAFT_INCLUDE_DIRS})
+    list(APPEND flags -I${dir})
+  endforeach()
+  list(APPEND flags -isystem ${LLVM_INCLUDE_DIRS})
+  add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/graft.pch
+    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CMAKE_CXX_COMPILER} ${flags} -fpch-instantiate-templates -Xclang -fno-pch-timestamp
+      -x c++-header ${PROJECT_SOURCE_DIR}/cmake/Precompiled.h -MD -MF graft.pch.d -o graft.pch
+    DEPENDS graft-headers ${PROJECT_SOURCE_DIR}/cmake/Precompiled.h
+    DEPFILE ${PROJECT_BINARY_DIR}/graft.pch.d
+    WORKING_DIRECTORY ${PROJECT_BINARY_DIR}
+    COMMENT "Precompiling headers" VERBATIM)
+  add_custom_target(graft-precompiled DEPENDS ${PROJECT_BINARY_DIR}/graft.pch)
+endfunction()
+
 # graft_add_library(NAME sources...): objects that become part of libGraft.so.
 function(graft_add_library name)
   add_library(${name} OBJECT ${ARGN})
   add_dependencies(${name} graft-headers)
   graft_compile_settings(${name})
+  if(TARGET graft-precompiled)
+    # The path as it is seen where Ninja runs; the file itself is among what a compilation says that it read.
+    add_dependencies(${name} graft-precompiled)
+    target_compile_options(${name} PRIVATE "SHELL:-include-pch graft.pch" "SHELL:-Xclang -fno-pch-timestamp" "SHELL:-Xclang -fno-validate-pch")
+  endif()
   target_include_directories(${name} SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS} ${LLD_INCLUDE_DIRS})
   set_property(GLOBAL APPEND PROPERTY GRAFT_LIBRARIES ${name})
 endfunction()
 
 # Include roots and warnings shared by everything of Graft's.
+set(GRAFT_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-deprecated-declarations)
 function(graft_compile_settings name)
   target_include_directories(${name} PRIVATE ${GRAFT_INCLUDE_DIRS})
-  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter -Wno-deprecated-declarations $<$<BOOL:${GRAFT_ASSERTIONS}>:-UNDEBUG>)
+  target_compile_options(${name} PRIVATE ${GRAFT_WARNINGS} $<$<BOOL:${GRAFT_ASSERTIONS}>:-UNDEBUG>)
 endfunction()
 
 # graft_add_unit_test(NAME sources... [LIBRARIES library...]): a GoogleTest executable that lit finds. It links libGraft and
