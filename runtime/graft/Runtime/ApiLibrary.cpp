@@ -117,3 +117,24 @@ int32_t graft_output_info(const graft_library *library, size_t task, size_t outp
     return fillInfo(facts.name.c_str(), manifest.values[facts.value], info);
   });
 }
+
+size_t graft_router_count(const graft_library *library) {
+  return library ? library->library->manifest().routers.size() : 0;
+}
+
+int32_t graft_router_info(const graft_library *library, size_t router, graft_router *info,
+                          graft_error *error) {
+  return guarded(error, [&]() -> Status {
+    if (router >= graft_router_count(library))
+      return inputError("there is no router " + std::to_string(router));
+    if (!info || info->struct_size < sizeof(graft_router))
+      return inputError("the info is null or its struct_size too small");
+    const RouterInfo &facts = library->library->manifest().routers[router];
+    info->name = facts.name.c_str();
+    info->weight_type = facts.weightType;
+    info->slots = facts.slots;
+    info->module_count = facts.modules.size();
+    info->modules = facts.moduleNames.data();
+    return {};
+  });
+}

@@ -8,6 +8,8 @@
 #include "graft/Runtime/RowTasks.h"
 #include "graft/Runtime/Tensor.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 
@@ -20,6 +22,7 @@ public:
   explicit ContextLease(Library &library) : library(library), context(library.acquireContext()) {}
   ~ContextLease() {
     context->slots.clear();
+    context->routes.reset();
     context->host.end();
     library.releaseContext(std::move(context));
   }
@@ -31,17 +34,27 @@ private:
 };
 } // namespace
 
-static Status checkRequest(const graft_request *request) {
-  if (!request || request->struct_size < sizeof(graft_request))
+/// The request of a caller whose header may be older, with nothing in what it does not have.
+static Status takeRequest(const graft_request *from, graft_request &request) {
+  constexpr size_t kFirstVersion = offsetof(graft_request, routes);
+  if (!from || from->struct_size < kFirstVersion)
     return inputError("the request is null or its struct_size too small");
+  request = GRAFT_REQUEST_INIT;
+  std::memcpy(&request, from, std::min<size_t>(from->struct_size, sizeof(request)));
+  return {};
+}
+
+static Status checkRequest(const graft_request *request) {
   if (request->flags & ~GRAFT_ROW_TASKS)
     return unsupported("the request has flags that this runtime does not know");
   if ((request->task_count && !request->tasks) || (request->input_count && !request->inputs) ||
-      (request->output_count && !request->outputs))
+      (request->output_count && !request->outputs) || (request->route_count && !request->routes))
     return inputError("the request has a count without a list");
   if ((request->input_count && request->inputs->struct_size < sizeof(graft_buffer)) ||
       (request->output_count && request->outputs->struct_size < sizeof(graft_buffer)))
     return inputError("the struct_size of a buffer is too small");
+  if (request->route_count && request->routes->struct_size < sizeof(graft_route))
+    return inputError("the struct_size of a route is too small");
   if (request->task_count == 0)
     return inputError("no task is named");
   if (request->threads < 0 || request->threads > 4096)
@@ -127,8 +140,12 @@ static void giveBack(const graft_request &request, const std::vector<OutputSlot>
 }
 
 /// Plans `request` and, unless `queryOnly`, runs it.
-static Status perform(const std::shared_ptr<Library> &library, const graft_request *request,
+static Status perform(const std::shared_ptr<Library> &library, const graft_request *given,
                       bool queryOnly, graft_result **result) {
+  graft_request taken;
+  if (Status status = takeRequest(given, taken); status.failed())
+    return status;
+  const graft_request *request = &taken;
   if (Status status = checkRequest(request); status.failed())
     return status;
   if (!library->canRun())
@@ -144,6 +161,12 @@ static Status perform(const std::shared_ptr<Library> &library, const graft_reque
     if (Status status = normaliseBools(manifest, context.inputs, context.normalised);
         status.failed())
       return status;
+
+  if (!queryOnly && Routes::areWanted(*request)) {
+    context.routes.emplace(manifest, *request, context.tasks);
+    if (Status status = context.routes->check(context.inputs.symbols); status.failed())
+      return status;
+  }
 
   int32_t threads = request->threads ? request->threads : availableThreads();
   Execution execution(*library, context);

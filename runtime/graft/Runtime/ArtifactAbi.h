@@ -5,7 +5,8 @@
 ///
 /// \file
 /// The binary interface between a compiled library and whoever runs it. Plain C: the code generator
-/// lays out the same structs in LLVM IR. Any change of layout or meaning raises GRAFT_ARTIFACT_ABI.
+/// lays out the same structs in LLVM IR. Any change of layout or meaning raises GRAFT_ARTIFACT_ABI;
+/// what is added at the end of a struct that says its size does not.
 /// `docs/runtime.md` describes the manifest.
 ///
 //===--------------------------------------------------------------------===//
@@ -49,6 +50,12 @@ typedef struct graft_host {
   /// safely, and the host reports it.
   /// `code`: 1 the input is at fault, 2 not supported, anything else an internal error.
   void (*fail)(void *context, int32_t code, const char *message);
+  /// Null unless somebody looks at routes; absent from the tables of runtimes that know of none:
+  /// `struct_size` tells. Called by the thread that runs the stage, with the number of a router of
+  /// the manifest and its (rows, slots) of chosen modules and of weights, which the host may
+  /// change in place; what follows sees what it leaves. A router that weighs what is chosen calls
+  /// twice: before it weighs, with null weights, and after.
+  void (*route)(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights);
 } graft_host;
 
 /// The code of a stage. Stages that differ only in constants share it.

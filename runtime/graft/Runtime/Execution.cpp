@@ -172,7 +172,7 @@ Status Execution::run(const BoundInputs &inputs, std::vector<OutputSlot> &slots,
   char *arena = nullptr;
   if (Status status = placeValues(inputs, slots, arena); status.failed())
     return status;
-  context.host.begin(threads);
+  context.host.begin(threads, context.routes ? &*context.routes : nullptr);
   Status status;
   for (uint32_t stage : manifest.stageOrder) {
     if (!context.stageUsed[stage])
@@ -195,6 +195,8 @@ Status Execution::runStage(uint32_t index, const BoundInputs &inputs, char *aren
     context.arguments.push_back(context.values[value].tensor);
   for (uint32_t value : stage.outputs)
     context.arguments.push_back(context.values[value].tensor);
+  if (context.routes)
+    context.routes->enterStage(index);
   int32_t code = library.code(stage).run(context.host.host(), library.parameters(index),
                                          context.arguments.data(), inputs.symbols.data(), arena,
                                          plan.offsets.data());

@@ -35,10 +35,13 @@ HostContext::HostContext() {
   table.allocate = allocate;
   table.release = release;
   table.fail = fail;
+  table.route = nullptr;
 }
 
-void HostContext::begin(int32_t count) {
+void HostContext::begin(int32_t count, RouteObserver *who) {
   threads = count;
+  observer = who;
+  table.route = observer ? route : nullptr;
   firstFailure = {};
 }
 
@@ -107,6 +110,20 @@ void HostContext::release(void *context, void *memory) {
 void HostContext::fail(void *context, int32_t code, const char *message) {
   bool known = code == GRAFT_ERROR_INPUT || code == GRAFT_ERROR_UNSUPPORTED;
   static_cast<HostContext *>(context)->recordFailure(known ? code : GRAFT_ERROR_INTERNAL, message);
+}
+
+void HostContext::route(void *context, int64_t router, int64_t rows, int64_t *chosen,
+                        void *weights) {
+  auto *self = static_cast<HostContext *>(context);
+  try {
+    Status status = self->observer->route(router, rows, chosen, weights);
+    if (status.failed())
+      self->recordFailure(status.code(), status.message().c_str());
+  } catch (const std::bad_alloc &) {
+    self->recordFailure(GRAFT_ERROR_MEMORY, "out of memory");
+  } catch (const std::exception &exception) { // none may pass generated code
+    self->recordFailure(GRAFT_ERROR_INTERNAL, exception.what());
+  }
 }
 
 void HostContext::recordFailure(int32_t code, const char *message) {

@@ -18,6 +18,14 @@ namespace graft::runtime {
 /// Cores that the process may use.
 int32_t availableThreads();
 
+/// Who looks at routes while a run goes on.
+class RouteObserver {
+public:
+  virtual ~RouteObserver() = default;
+  /// As `graft_host::route`; a failure ends the run.
+  virtual Status route(int64_t router, int64_t rows, int64_t *chosen, void *weights) = 0;
+};
+
 /// Threads, memory and failures of one run. Its functions may be called by several threads at once.
 class HostContext {
 public:
@@ -25,7 +33,8 @@ public:
   HostContext(const HostContext &) = delete;
   HostContext &operator=(const HostContext &) = delete;
 
-  void begin(int32_t threads);
+  /// \param observer null: nobody looks at routes
+  void begin(int32_t threads, RouteObserver *observer = nullptr);
   /// Frees what is still allocated.
   void end();
 
@@ -40,11 +49,13 @@ private:
   static void *allocate(void *context, int64_t bytes);
   static void release(void *context, void *memory);
   static void fail(void *context, int32_t code, const char *message);
+  static void route(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights);
 
   void recordFailure(int32_t code, const char *message);
 
   graft_host table;
   int32_t threads = 1;
+  RouteObserver *observer = nullptr;
   mutable std::mutex mutex;
   Status firstFailure;
   std::unordered_map<void *, Memory> allocations;

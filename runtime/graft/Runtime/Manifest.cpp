@@ -111,6 +111,50 @@ static void readStorage(const JsonPlace &root, uint64_t sectionBytes, Manifest &
   });
 }
 
+static void readRouters(const JsonPlace &root, Manifest &manifest) {
+  constexpr int64_t kMostSlots = int64_t(1) << 20;
+  if (!root.has("routers")) // libraries from before there were any
+    return;
+  std::unordered_set<std::string> names;
+  root["routers"].each([&](const JsonPlace &place, size_t) {
+    RouterInfo router;
+    router.name = place["name"].string();
+    router.weightType = readType(place["weights"]);
+    router.slots = place["slots"].integer(1, kMostSlots);
+    router.weighs = place["weighs"].boolean();
+    if (router.name.empty() || !names.insert(router.name).second)
+      place.fail("the name '" + router.name + "' is empty or used twice");
+    if (router.weightType > GRAFT_F64)
+      place["weights"].fail("expected a float type");
+    std::unordered_set<std::string> modules;
+    place["modules"].each([&](const JsonPlace &item, size_t) {
+      std::string name = item["name"].string();
+      if (name.empty() || !modules.insert(name).second)
+        item.fail("the name '" + name + "' is empty or used twice");
+      item["bytes"].integer(0);
+      router.modules.push_back(std::move(name));
+    });
+    if (router.modules.empty())
+      place["modules"].fail("there are none");
+    if (place.has("rows")) {
+      router.rows.emplace();
+      place["rows"].each([&](const JsonPlace &item, size_t) {
+        RouterInfo::Term &term = router.rows->emplace_back();
+        item.each([&](const JsonPlace &factor, size_t i) {
+          if (i == 0)
+            term.coefficient = factor.integer(std::numeric_limits<int64_t>::min());
+          else
+            term.symbols.push_back(factor.index(manifest.symbols.size(), "symbols"));
+        });
+      });
+    }
+    manifest.routers.push_back(std::move(router));
+  });
+  for (RouterInfo &router : manifest.routers)
+    for (const std::string &name : router.modules)
+      router.moduleNames.push_back(name.c_str());
+}
+
 static void readStages(const JsonPlace &root, uint64_t codeCount, Manifest &manifest) {
   root["codes"].each([&](const JsonPlace &place, size_t) {
     std::vector<Interval> &buffers = manifest.codes.emplace_back();
@@ -143,6 +187,8 @@ static void readStages(const JsonPlace &root, uint64_t codeCount, Manifest &mani
     indices("inputs", manifest.values.size(), "values", stage.inputs);
     indices("outputs", manifest.values.size(), "values", stage.outputs);
     indices("parameters", manifest.storage.size(), "storage entries", stage.parameters);
+    if (place.has("routers"))
+      indices("routers", manifest.routers.size(), "routers", stage.routers);
     manifest.stages.push_back(std::move(stage));
   });
 }
@@ -273,6 +319,7 @@ Status graft::runtime::parseManifest(std::string_view text, uint64_t sectionByte
   readHead(root, manifest);
   readSymbolsAndInputs(root, manifest);
   readStorage(root, sectionBytes, manifest);
+  readRouters(root, manifest);
   readStages(root, codeCount, manifest);
   // From here on indices are used.
   std::vector<int64_t> producer;
@@ -299,6 +346,23 @@ int32_t Manifest::findInput(std::string_view name) const {
   return found < int32_t(inputCount) ? found : -1;
 }
 
+int32_t Manifest::findRouter(std::string_view name) const { return findName(routers, name); }
+
+std::optional<int64_t> RouterInfo::countRows(const std::vector<int64_t> &symbols) const {
+  if (!rows)
+    return std::nullopt;
+  int64_t sum = 0;
+  for (const Term &term : *rows) {
+    int64_t product = term.coefficient;
+    for (uint32_t symbol : term.symbols)
+      if (symbols[symbol] < 0 || !checkedMul(product, symbols[symbol], product))
+        return std::nullopt;
+    if (!checkedAdd(sum, product, sum))
+      return std::nullopt;
+  }
+  return sum < 0 ? std::nullopt : std::optional(sum);
+}
+
 template <typename Iterator> static std::string joined(Iterator begin, Iterator end) {
   std::string text;
   for (Iterator at = begin; at != end; ++at)
@@ -310,3 +374,4 @@ std::string Manifest::taskNames() const { return joined(tasks.begin(), tasks.end
 std::string Manifest::inputNames() const {
   return joined(values.begin(), values.begin() + inputCount);
 }
+std::string Manifest::routerNames() const { return joined(routers.begin(), routers.end()); }

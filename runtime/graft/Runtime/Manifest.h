@@ -8,6 +8,7 @@
 
 #include "graft/Runtime/Status.h"
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -42,6 +43,26 @@ struct StageInfo {
   uint32_t code = 0;
   int32_t parent = -1;
   std::vector<uint32_t> inputs, outputs, parameters;
+  std::vector<uint32_t> routers; ///< that its code asks
+};
+
+/// A router that chooses row by row.
+struct RouterInfo {
+  /// Coefficient times the product of symbols.
+  struct Term {
+    int64_t coefficient = 0;
+    std::vector<uint32_t> symbols;
+  };
+  std::string name;
+  int32_t weightType = 0;
+  int64_t slots = 0;
+  bool weighs = false; ///< it computes weights from what is chosen
+  std::vector<std::string> modules;
+  std::vector<const char *> moduleNames; ///< the same for C
+  std::optional<std::vector<Term>> rows; ///< how many, as a sum; nothing if only data tells
+
+  /// How many rows it has, or nothing if that is not known beforehand or not a size.
+  std::optional<int64_t> countRows(const std::vector<int64_t> &symbols) const;
 };
 
 struct OutputInfo {
@@ -83,13 +104,16 @@ struct Manifest {
   std::vector<uint32_t> stageOrder; ///< parents before children
   std::vector<TaskInfo> tasks;
   RowsInfo rows;
+  std::vector<RouterInfo> routers;
 
   /// -1 if there is none.
   int32_t findTask(std::string_view name) const;
   int32_t findInput(std::string_view name) const;
+  int32_t findRouter(std::string_view name) const;
   /// "a, b, c", for messages.
   std::string taskNames() const;
   std::string inputNames() const;
+  std::string routerNames() const;
 };
 
 /// Reads and checks `text`.

@@ -264,6 +264,8 @@ Status RowTasks::runGroup(Group &group, int32_t threads) {
       part.keep = target.data != nullptr;
     }
   }
+  if (context.routes)
+    context.routes->setRows(group.rows, {{group.task, 0, group.rows.size()}}, takesOwnRows());
   if (Status status = execution.run(group.inputs, parts, threads); status.failed())
     return status;
 

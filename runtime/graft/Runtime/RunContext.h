@@ -8,6 +8,7 @@
 
 #include "graft/Runtime/HostContext.h"
 #include "graft/Runtime/Plan.h"
+#include "graft/Runtime/Routes.h"
 
 namespace graft::runtime {
 
@@ -44,6 +45,7 @@ struct RunContext {
   BoundInputs inputs;
   std::vector<uint32_t> tasks;
   std::vector<OutputSlot> slots;
+  std::optional<Routes> routes; ///< where the request gives any or looks at them
 
   // Execution
   std::vector<char> stageUsed;

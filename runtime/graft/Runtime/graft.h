@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 /// Raised when something is added; what is there stays as it is.
-#define GRAFT_API_VERSION 1u
+#define GRAFT_API_VERSION 2u
 #define GRAFT_MAX_RANK 8
 
 typedef enum graft_status {
@@ -111,6 +111,31 @@ typedef struct graft_buffer {
 } graft_buffer;
 #define GRAFT_BUFFER_INIT {sizeof(graft_buffer), 0, 0, 0, 0, 0, {0}}
 
+/// What a router chose for some rows, or is to choose: slot `s` of row `r` holds module
+/// `chosen[r * slots + s]` with the weight at the same place. -1 is an empty slot.
+///
+/// The last four fields are for routes that are seen: several tasks that share a router's stage
+/// share its route; and with GRAFT_ROW_TASKS a router is asked for each task's rows apart.
+typedef struct graft_route {
+  uint32_t struct_size;
+  int32_t weight_type; /* of `weights`: the router's own */
+  const char *router;
+  const char *task; /* given: the only task that is meant, null for all; seen: null */
+  int64_t rows;
+  int64_t slots;
+  const int64_t *chosen;
+  const void *weights;      /* given: null leaves it to the router to weigh what is given */
+  const char *const *tasks; /* whose rows these are */
+  size_t task_count;
+  const int64_t *positions; /* which of the router's rows in the whole batch; null: all, in order */
+  int64_t batch_rows;       /* how many these are */
+} graft_route;
+#define GRAFT_ROUTE_INIT {sizeof(graft_route), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/// Receives each route of a run as it applies, on the thread that runs it. What it points to lives
+/// as long as the call. Anything but 0 ends the run with GRAFT_ERROR_INPUT.
+typedef int32_t (*graft_route_callback)(void *data, const graft_route *route);
+
 /// `tasks` names a task for each row of dimension 0, instead of tasks that all run on all rows.
 #define GRAFT_ROW_TASKS 1u
 
@@ -124,6 +149,13 @@ typedef struct graft_buffer {
 /// where `data` is null and a result is asked for, `data` (owned by the result). An output that is
 /// larger than its `bytes` is an error; `graft_query_outputs` tells sizes beforehand.
 /// Output buffers must not overlap each other nor the inputs.
+///
+/// `routes` names what routers choose, for all rows that they have in this run: the same inputs and
+/// the same routes give the same bits, whatever else is in the batch. Without weights the router
+/// weighs what it is given: anew where it computes its weights from what it chose, and otherwise
+/// each module keeps the weight that the router gave it for that row; giving one that it did not
+/// choose is then an error. Routes whose size, numbers or weights are wrong end the request before
+/// it runs; a number of rows that only data tells is checked when the router is asked.
 typedef struct graft_request {
   uint32_t struct_size;
   uint32_t flags;
@@ -134,8 +166,13 @@ typedef struct graft_request {
   graft_buffer *outputs;
   size_t output_count;
   int32_t threads; /* 0: the cores that the process may use */
+  /* since GRAFT_API_VERSION 2 */
+  const graft_route *routes;
+  size_t route_count;
+  graft_route_callback on_route; /* null: nobody looks */
+  void *on_route_data;
 } graft_request;
-#define GRAFT_REQUEST_INIT {sizeof(graft_request), 0, 0, 0, 0, 0, 0, 0, 0}
+#define GRAFT_REQUEST_INIT {sizeof(graft_request), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /// GRAFT_API_VERSION of the library that is loaded, and its version as text.
 GRAFT_API uint32_t graft_api_version(void);
@@ -168,6 +205,21 @@ GRAFT_API int32_t graft_input_info(const graft_library *library, size_t input,
 GRAFT_API size_t graft_output_count(const graft_library *library, size_t task);
 GRAFT_API int32_t graft_output_info(const graft_library *library, size_t task, size_t output,
                                     graft_tensor_info *info, graft_error *error);
+
+/// A router that chooses row by row among modules.
+typedef struct graft_router {
+  uint32_t struct_size;
+  int32_t weight_type;
+  const char *name;
+  int64_t slots;
+  size_t module_count;
+  const char *const *modules; /* their names */
+} graft_router;
+#define GRAFT_ROUTER_INIT {sizeof(graft_router), 0, 0, 0, 0, 0}
+
+GRAFT_API size_t graft_router_count(const graft_library *library);
+GRAFT_API int32_t graft_router_info(const graft_library *library, size_t router, graft_router *info,
+                                    graft_error *error);
 
 /// The outputs that a request would give: names, types, shapes and bytes, without running. Only
 /// names, types and shapes of the inputs are looked at; `outputs` isn't. A size that depends on

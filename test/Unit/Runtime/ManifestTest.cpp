@@ -77,6 +77,63 @@ TEST(ManifestTest, IgnoresWhatItDoesNotKnow) {
   EXPECT_EQ(errorAt("/storage/0/bytes", "1024"), "");
 }
 
+static Json withRouters() {
+  Json document = good();
+  document["routers"] = Json::parse(R"([
+    {"name": "gate", "slots": 2, "weighs": true, "weights": "bf16", "rows": [[3, 0, 0], [-2]],
+     "modules": [{"name": "e0", "bytes": 8}, {"name": "e1", "bytes": 0}]},
+    {"name": "soft", "slots": 1, "weighs": false, "weights": "f32",
+     "modules": [{"name": "e0", "bytes": 8}]}])");
+  document["stages"][2]["routers"] = {1, 0};
+  return document;
+}
+
+TEST(ManifestTest, ReadsRouters) {
+  Manifest manifest;
+  Status status = parse(withRouters(), manifest);
+  ASSERT_FALSE(status.failed()) << status.message();
+  ASSERT_EQ(manifest.routers.size(), 2u);
+  const RouterInfo &gate = manifest.routers[0];
+  EXPECT_EQ(gate.name, "gate");
+  EXPECT_EQ(gate.slots, 2);
+  EXPECT_TRUE(gate.weighs);
+  EXPECT_EQ(gate.weightType, GRAFT_BF16);
+  EXPECT_STREQ(gate.moduleNames[1], "e1");
+  EXPECT_EQ(gate.countRows({5}), 73);
+  EXPECT_EQ(gate.countRows({-1}), std::nullopt);
+  EXPECT_EQ(gate.countRows({0}), std::nullopt) << "-2 is no size";
+  EXPECT_EQ(gate.countRows({int64_t(1) << 32}), std::nullopt);
+  EXPECT_EQ(manifest.routers[1].countRows({5}), std::nullopt);
+  EXPECT_EQ(manifest.stages[2].routers, (std::vector<uint32_t>{1, 0}));
+  EXPECT_TRUE(manifest.stages[0].routers.empty());
+  EXPECT_EQ(manifest.findRouter("soft"), 1);
+  EXPECT_EQ(manifest.findRouter("none"), -1);
+  EXPECT_EQ(manifest.routerNames(), "gate, soft");
+}
+
+TEST(ManifestTest, NamesFaultsOfRouters) {
+  auto words = [](const char *pointer, const char *value) {
+    Json document = withRouters();
+    document[Json::json_pointer(pointer)] = Json::parse(value);
+    Manifest manifest;
+    return parse(document, manifest).message();
+  };
+  EXPECT_THAT(words("/routers", "3"), HasSubstr("manifest: routers: expected an array"));
+  EXPECT_THAT(words("/routers/1/name", "\"gate\""),
+              HasSubstr("routers[1]: the name 'gate' is empty or used twice"));
+  EXPECT_THAT(words("/routers/0/slots", "0"), HasSubstr("expected an integer from 1"));
+  EXPECT_THAT(words("/routers/0/slots", "9999999999"), HasSubstr("to 1048576, found 9999999999"));
+  EXPECT_THAT(words("/routers/0/weighs", "1"), HasSubstr("expected true or false, found 1"));
+  EXPECT_THAT(words("/routers/0/weights", "\"i64\""), HasSubstr("expected a float type"));
+  EXPECT_THAT(words("/routers/0/weights", "\"f8\""), HasSubstr("unknown element type 'f8'"));
+  EXPECT_THAT(words("/routers/0/modules", "[]"), HasSubstr("modules: there are none"));
+  EXPECT_THAT(words("/routers/0/modules/1/name", "\"e0\""),
+              HasSubstr("'e0' is empty or used twice"));
+  EXPECT_THAT(words("/routers/0/modules/1/bytes", "-1"), HasSubstr("bytes: expected an integer"));
+  EXPECT_THAT(words("/routers/0/rows/0/1", "1"), HasSubstr("expected one of 1 symbols, found 1"));
+  EXPECT_THAT(words("/stages/2/routers/0", "2"), HasSubstr("expected one of 2 routers, found 2"));
+}
+
 TEST(ManifestTest, NamesEachFault) {
   EXPECT_EQ(errorAt("/abi", "2"), "manifest: abi: expected an integer from 1 to 1, found 2");
   EXPECT_EQ(errorAt("/graft", "1"), "manifest: graft: expected a string, found 1");

@@ -1,0 +1,78 @@
+//===- Routes.h - Routes that a run shows and is given ----------*- C++ -*-===//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_RUNTIME_ROUTES_H
+#define GRAFT_RUNTIME_ROUTES_H
+
+#include "graft/Runtime/HostContext.h"
+#include "graft/Runtime/Manifest.h"
+
+namespace graft::runtime {
+
+/// The routes of one request: puts those that are given in the routers' place, and shows all.
+class Routes final : public RouteObserver {
+public:
+  /// \param tasks those that run; with row tasks one a row
+  Routes(const Manifest &manifest, const graft_request &request,
+         const std::vector<uint32_t> &tasks);
+
+  /// Whether the request gives routes or looks at them.
+  static bool areWanted(const graft_request &request) {
+    return request.route_count > 0 || request.on_route;
+  }
+  /// Checks what is given.
+  /// \param symbols -1 where they are not known
+  Status check(const std::vector<int64_t> &symbols);
+
+  /// Rows that follow each other in what runs, and are of one task.
+  struct Part {
+    uint32_t task;
+    size_t first, count;
+  };
+  /// The rows that run from here on: all of the batch for all tasks, unless row tasks run.
+  /// \param rows of the batch, which live as long as they run
+  /// \param parts what of `rows` is whose
+  /// \param runsAll the code runs the whole batch, of which only `rows` count
+  void setRows(const std::vector<int64_t> &rows, std::vector<Part> parts, bool runsAll);
+  void enterStage(uint32_t stage);
+
+  Status route(int64_t router, int64_t rows, int64_t *chosen, void *weights) override;
+
+private:
+  Status checkGiven(const graft_route &route, const std::vector<int64_t> &symbols);
+  Status checkShared() const;
+  /// What is given for a router and a task, or null.
+  const graft_route *find(uint32_t router, uint32_t task) const;
+  /// Which of the router's rows in the whole batch row `row` is.
+  int64_t positionOf(int64_t row) const;
+  /// Rows [begin, end) of those that run.
+  Status replace(const RouterInfo &router, const graft_route &given, int64_t begin, int64_t end,
+                 int64_t *chosen, void *weights);
+  Status showAll(const RouterInfo &router, int64_t rows, const int64_t *chosen,
+                 const void *weights);
+  Status showPart(const RouterInfo &router, const Part &part, const int64_t *chosen,
+                  const void *weights);
+  Status show(const RouterInfo &router, graft_route &route);
+
+  const Manifest &manifest;
+  const graft_request &request;
+  const bool rowTasks;
+  const int64_t batch;                       ///< rows of row tasks
+  std::vector<uint32_t> tasks;               ///< each once
+  std::vector<uint32_t> stageTasks;          ///< of these, those that run the stage
+  const std::vector<int64_t> *own = nullptr; ///< rows of the batch that run
+  std::vector<Part> parts;                   ///< of `own`
+  bool runsAll = false;
+  bool isPart = false; ///< the router's rows are those of `own`, `inner` for each
+  int64_t inner = 1;
+  // Kept between calls for their memory.
+  std::vector<const char *> names;
+  std::vector<int64_t> positions, ownChosen, rowChosen;
+  std::vector<char> ownWeights, rowWeights;
+};
+
+} // namespace graft::runtime
+
+#endif
