@@ -35,3 +35,23 @@ func.func @loop(%host: !llvm.ptr, %ok: i1, %n: index, %x: memref<?xf32>) {
   }
   return
 }
+
+// A route goes to the host if its table has a place for who looks, and somebody does.
+// CHECK-LABEL: func.func @route
+// CHECK-SAME: (%[[HOST:.*]]: !llvm.ptr, %[[C:.*]]: memref<?x2xi64>, %[[W:.*]]: memref<?x2xf32>)
+// CHECK: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr
+// CHECK: call @graft_route(%[[HOST]], %{{.*}}, %{{.*}}, %{{.*}}, %[[NULL]])
+// CHECK: call @graft_route(%[[HOST]], %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}})
+func.func @route(%host: !llvm.ptr, %c: memref<?x2xi64>, %w: memref<?x2xf32>) {
+  dispatch.exchange 7(%c) : (memref<?x2xi64>) -> ()
+  dispatch.exchange 7(%c, %w) : (memref<?x2xi64>, memref<?x2xf32>) -> ()
+  return
+}
+// CHECK-LABEL: func.func private @graft_route
+// CHECK: %[[SIZE:.*]] = llvm.load %{{.*}} : !llvm.ptr -> i32
+// CHECK: %[[LEAST:.*]] = llvm.mlir.constant(56 : i32)
+// CHECK: arith.cmpi uge, %[[SIZE]], %[[LEAST]]
+// CHECK: scf.if
+// CHECK: llvm.icmp "ne"
+// CHECK: scf.if
+// CHECK: llvm.call %{{.*}}(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}})

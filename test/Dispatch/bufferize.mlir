@@ -68,3 +68,29 @@ func.func @mixture(%keys: tensor<?x2xi64> {bufferization.writable = false}, %x: 
   %1 = dispatch.combine ins(%0 : tensor<?x4xf32>) position(%position : tensor<?x2xi32>) outs(%y : tensor<?x4xf32>) -> tensor<?x4xf32>
   return %1 : tensor<?x4xf32>
 }
+
+// A route is changed in place, but not one that is the caller's, or read later as it was.
+// CHECK-LABEL: func @exchange
+// CHECK-SAME: (%[[C:.*]]: memref<?x2xi64>, %[[W:.*]]: memref<?x2xf32>
+func.func @exchange(%c: tensor<?x2xi64> {bufferization.writable = false}, %w: tensor<?x2xf32> {bufferization.writable = true})
+    -> (tensor<?x2xi64>, tensor<?x2xf32>) {
+  // CHECK: %[[OWN:.*]] = memref.alloc
+  // CHECK: memref.copy %[[C]], %[[OWN]]
+  // CHECK-NOT: copy
+  // CHECK: dispatch.exchange 0(%[[OWN]], %[[W]]) : (memref<?x2xi64>, memref<?x2xf32>) -> ()
+  // CHECK: return %[[OWN]], %[[W]]
+  %0:2 = dispatch.exchange 0(%c, %w) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
+  return %0#0, %0#1 : tensor<?x2xi64>, tensor<?x2xf32>
+}
+
+// The host knows of no gaps between rows.
+// CHECK-LABEL: func @exchange_part
+func.func @exchange_part(%c: tensor<?x4xi64> {bufferization.writable = true}, %n: index) -> tensor<?x2xi64> {
+  // CHECK: %[[PART:.*]] = memref.subview
+  // CHECK: %[[OWN:.*]] = memref.alloc({{.*}}) {{.*}}: memref<?x2xi64>
+  // CHECK: memref.copy %[[PART]], %[[OWN]]
+  // CHECK: dispatch.exchange 0(%[[OWN]]) : (memref<?x2xi64>) -> ()
+  %part = tensor.extract_slice %c[0, 0] [%n, 2] [1, 1] : tensor<?x4xi64> to tensor<?x2xi64>
+  %0 = dispatch.exchange 0(%part) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  return %0 : tensor<?x2xi64>
+}

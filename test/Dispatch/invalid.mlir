@@ -560,3 +560,38 @@ func.func @check_c1(%c: i1) {
   dispatch.check %c, ""
   return
 }
+
+// -----
+
+// (exchange-C1)
+func.func @exchange_c1(%c: tensor<?x2xi64>, %w: tensor<?x3xf32>) {
+  // expected-error @+1 {{weights dimension 1: expected 2, got 3}}
+  %0:2 = dispatch.exchange 0(%c, %w) : (tensor<?x2xi64>, tensor<?x3xf32>) -> (tensor<?x2xi64>, tensor<?x3xf32>)
+  return
+}
+
+// -----
+
+func.func @exchange_c1_rank(%c: tensor<2xi64>) {
+  // expected-error @+1 {{chosen rank: expected 2, got 1}}
+  %0 = dispatch.exchange 0(%c) : (tensor<2xi64>) -> tensor<2xi64>
+  return
+}
+
+// -----
+
+// (exchange-C2)
+func.func @exchange_c2(%c: tensor<?x2xi64>, %w: tensor<?x2xf32>) {
+  // expected-error @+1 {{results: expected ('tensor<?x2xi64>', 'tensor<?x2xf32>'), got ('tensor<?x2xi64>')}}
+  %0 = dispatch.exchange 0(%c, %w) : (tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x2xi64>
+  return
+}
+
+// -----
+
+// (exchange-C3)
+func.func @exchange_c3(%c: tensor<?x2xi64>) {
+  // expected-error @+1 {{number: expected at least 0, got -1}}
+  %0 = dispatch.exchange -1(%c) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  return
+}

@@ -118,3 +118,14 @@ func.func @check(%c: i1) {
   dispatch.check %c, "Gather: index out of range"
   return
 }
+
+// CHECK-LABEL: func @exchange
+func.func @exchange(%c: tensor<?x2xi64>, %w: tensor<?x2xf32>, %b: memref<?x2xi64>) -> (tensor<?x2xi64>, tensor<?x2xf32>) {
+  // CHECK: dispatch.exchange 3(%{{[^ ]+}}) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  %0 = dispatch.exchange 3(%c) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  // CHECK: dispatch.exchange 3(%{{[^ ]+}}, %{{[^ ]+}}) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
+  %1:2 = dispatch.exchange 3(%0, %w) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
+  // CHECK: dispatch.exchange 4(%{{[^ ]+}}) : (memref<?x2xi64>) -> ()
+  dispatch.exchange 4(%b) : (memref<?x2xi64>) -> ()
+  return %1#0, %1#1 : tensor<?x2xi64>, tensor<?x2xf32>
+}

@@ -133,3 +133,19 @@ func.func @main(%x: tensor<?x4xf32>, %r: !modular.route<1, 1>) {
   %y = modular.aggregate sum %p : !modular.parts<tensor<?x4xf32>> -> tensor<?x5xf32>
   return
 }
+
+// -----
+
+func.func @main(%c: tensor<?x2xi64>, %w: tensor<?x3xf32>) {
+  // expected-error @+1 {{(expose-C1) expects tensors of (rows, slots) and results of their types, found ('tensor<?x2xi64>', 'tensor<?x3xf32>') and ('tensor<?x2xi64>', 'tensor<?x3xf32>')}}
+  %0:2 = modular.expose 0 "gate"(%c, %w) : (tensor<?x2xi64>, tensor<?x3xf32>) -> (tensor<?x2xi64>, tensor<?x3xf32>)
+  return
+}
+
+// -----
+
+func.func @main(%c: tensor<?x2xi64>) {
+  // expected-error @+1 {{(expose-C1)}}
+  %0 = modular.expose 0 "gate"(%c) : (tensor<?x2xi64>) -> tensor<?x2xf32>
+  return
+}

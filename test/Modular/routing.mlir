@@ -32,6 +32,10 @@ func.func @main(%x: tensor<?x4xf32>, %c: tensor<?x2xi64>, %w: tensor<?x2xf32>) -
   %p = modular.apply %g [@e0, @e0, @e0](%x) : !modular.route<3, 2>, (tensor<?x4xf32>) -> !modular.parts<tensor<?x4xf32>>
   // CHECK: modular.aggregate weighted_sum %[[P]] : !modular.parts<tensor<?x4xf32>> -> tensor<?x4xf32>
   %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x4xf32>> -> tensor<?x4xf32>
+  // CHECK: modular.expose 0 "gate"(%{{.*}}) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  %shown = modular.expose 0 "gate"(%c) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  // CHECK: modular.expose 0 "gate"(%{{.*}}, %{{.*}}) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
+  %last:2 = modular.expose 0 "gate"(%shown, %w) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
   // CHECK: %[[R:.*]] = modular.route_of %{{.*}}, %{{.*}} : tensor<?x2xi64>, tensor<?x2xf32> -> !modular.route<1, 2>
   %r = modular.route_of %c, %w : tensor<?x2xi64>, tensor<?x2xf32> -> !modular.route<1, 2>
   // CHECK: modular.apply %[[R]] [](%{{.*}}) : {{.*}} {

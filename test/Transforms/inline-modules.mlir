@@ -44,8 +44,10 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf
   // CHECK: %[[NAN:.*]] = onnx.IsNaN %[[S]]
   // CHECK: %[[ORDERED:.*]] = onnx.Where %[[NAN]], %{{.*}}, %[[S]]
   // CHECK: %{{.*}}, %[[CHOSEN:.*]] = onnx.TopK %[[ORDERED]]
+  // CHECK: modular.expose 0 "gate"(%[[CHOSEN]])
   // CHECK: onnx.GatherElements %[[S]], %{{.*}} {axis = 1 : i64}
-  // CHECK: %[[R:.*]] = modular.route_of %[[CHOSEN]], %{{.*}} : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<2, 1>
+  // CHECK: %[[SHOWN:.*]]:2 = modular.expose 0 "gate"
+  // CHECK: %[[R:.*]] = modular.route_of %[[SHOWN]]#0, %[[SHOWN]]#1 : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<2, 1>
   %r = modular.route @gate(%x) : (tensor<?x2xf32>) -> !modular.route<2, 1>
   // CHECK: %[[W0:.*]] = modular.adapt %{{.*}} with %{{.*}} {topic = @topic}
   // CHECK: %[[W1:.*]] = modular.site "e1.weight"

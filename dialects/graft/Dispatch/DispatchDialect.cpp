@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Dispatch/Dispatch.h"
+#include "graft/Dispatch/Exchange.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -21,5 +21,10 @@ void DispatchDialect::initialize() {
 #define GET_OP_LIST
 #include "graft/Dispatch/DispatchOps.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "graft/Dispatch/DispatchExchange.cpp.inc"
+      >();
   attachBufferization(getContext());
+  attachExchangeBufferization(getContext());
 }

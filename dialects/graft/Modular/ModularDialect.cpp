@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Modular/Modular.h"
+#include "graft/Modular/Exposure.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -36,5 +36,9 @@ void ModularDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "graft/Modular/ModularOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "graft/Modular/ModularExposure.cpp.inc"
       >();
 }

@@ -8,7 +8,7 @@
 #include "graft/Analysis/RowRules.h"
 #include "graft/Analysis/Segments.h"
 
-#include "graft/Modular/Modular.h"
+#include "graft/Modular/Exposure.h"
 
 #include "llvm/ADT/SetVector.h"
 
@@ -288,6 +288,8 @@ RowState RowIndependence::stateOf(Operation *op) {
   constexpr StringRef unruled = "has no rule that keeps rows apart";
   if (isa<modular::AggregateOp, modular::CollectOp>(op))
     return aggregate(op);
+  if (isa<modular::ExposeOp>(op))
+    return expose(op);
   if (op->getNumRegions() != 0) {
     bool isSame = areSame(op, 0);
     op->walk([&](Operation *inner) {
@@ -361,6 +363,22 @@ RowState RowIndependence::aggregate(Operation *op) {
       return mixed("combines different rows");
   }
   return RowState::rows(0, first.inner);
+}
+
+/// What the host gives is given for each row; it may not look at others' rows.
+RowState RowIndependence::expose(Operation *op) {
+  RowState common = RowState::same();
+  for (Value operand : op->getOperands()) {
+    const RowState &state = get(operand);
+    if (state.isMixed())
+      return state;
+    if (state.isSame())
+      continue;
+    if (state.isNumber() || state.dim != 0 || (common.isRows() && state.inner != common.inner))
+      return mixed("combines different rows");
+    common = RowState::rows(0, state.inner);
+  }
+  return common;
 }
 
 RowState RowIndependence::castLike(Operation *op) { return get(op, 0); }

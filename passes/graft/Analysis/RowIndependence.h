@@ -124,6 +124,7 @@ private:
   RowState attention(mlir::Operation *op);
   RowState rotary(mlir::Operation *op);
   RowState aggregate(mlir::Operation *op);
+  RowState expose(mlir::Operation *op);
 
   RowState mixed(llvm::StringRef why) const;
   const RowState &get(mlir::Value value) const;

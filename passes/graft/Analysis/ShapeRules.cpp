@@ -349,6 +349,13 @@ static bool routeOf(SymbolicShapes &shapes, Operation *op, Results &results) {
   return true;
 }
 
+/// What the host sees keeps its shape.
+static bool expose(SymbolicShapes &shapes, Operation *op, Results &results) {
+  for (unsigned i = 0; i < op->getNumResults(); ++i)
+    results[i].dims = dimsOf(shapes, op, i);
+  return true;
+}
+
 /// What is asked row by row: as many rows as the first input has.
 static bool route(SymbolicShapes &shapes, Operation *op, Results &results) {
   auto route = cast<modular::RouteOp>(op);
@@ -452,6 +459,7 @@ static const llvm::StringMap<Rule> &ruleTable() {
     add(branches, "If");
     table["modular.route"] = route;
     table["modular.route_of"] = routeOf;
+    table["modular.expose"] = expose;
     table["modular.apply"] = apply;
     table["modular.aggregate"] = aggregate;
     table["modular.aggregate_attention"] = aggregateRows;

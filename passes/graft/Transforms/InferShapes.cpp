@@ -9,7 +9,7 @@
 #include "graft/Onnx/Onnx.h"
 #include "graft/Transforms/OnnxPasses.h"
 
-#include "graft/Modular/Modular.h"
+#include "graft/Modular/Exposure.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -47,7 +47,7 @@ void graft::inferShapes(func::FuncOp function) {
       apply.getParts().setType(
           modular::PartsType::get(op->getContext(), shapes.type(apply.getParts())));
     if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()) &&
-        !isa<modular::AggregateOp, modular::CollectOp>(op))
+        !isa<modular::AggregateOp, modular::CollectOp, modular::ExposeOp>(op))
       return;
     for (Value result : op->getResults())
       if (isa<ShapedType>(result.getType()) && shapes.isKnown(result))

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Transforms/ExposeRoutes.h"
 #include "graft/Transforms/OnnxPasses.h"
 #include "graft/Transforms/Passes.h"
 
@@ -27,7 +28,7 @@ using namespace graft::modular;
 namespace {
 class Inliner {
 public:
-  Inliner(mlir::ModuleOp module, bool dense) : module(module), dense(dense) {}
+  Inliner(mlir::ModuleOp module, bool dense) : module(module), dense(dense), exposer(module) {}
 
   LogicalResult run(func::FuncOp main);
 
@@ -42,6 +43,7 @@ private:
   mlir::ModuleOp module;
   const bool dense;
   SymbolTableCollection symbols;
+  RouteExposer exposer;
   /// The modules that an apply has come out of, outermost first.
   llvm::DenseMap<Operation *, SmallVector<StringAttr>> within;
 };
@@ -84,12 +86,16 @@ LogicalResult Inliner::inlineRoute(RouteOp route) {
   OpBuilder builder(route), outside(getOutermost(route));
   IRMapping mapping;
   mapping.map(body->getArguments(), route.getInputs());
-  for (Operation &op : body->front().without_terminator())
-    cloneInto(builder, outside, op, mapping);
   Operation *yield = body->front().getTerminator();
-  auto routeOf = RouteOfOp::create(builder, route.getLoc(), route.getType(),
-                                   mapping.lookupOrDefault(yield->getOperand(0)),
-                                   mapping.lookupOrDefault(yield->getOperand(1)));
+  exposer.begin(builder, route, router, mapping);
+  for (Operation &op : body->front().without_terminator()) {
+    cloneInto(builder, outside, op, mapping);
+    exposer.inlined(builder, &op, mapping);
+  }
+  auto [chosen, weights] = exposer.end(builder, mapping.lookupOrDefault(yield->getOperand(0)),
+                                       mapping.lookupOrDefault(yield->getOperand(1)));
+  auto routeOf = RouteOfOp::create(builder, route.getLoc(), route.getType(), chosen, weights);
+  exposer.setRoute(routeOf.getResult());
   route.replaceAllUsesWith(routeOf.getResult());
   route.erase();
   return success();
@@ -107,6 +113,7 @@ LogicalResult Inliner::inlineApply(ApplyOp apply) {
       return apply.emitError() << "expected modules that do not contain themselves, found "
                                << symbol << " within itself";
     auto function = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(module, symbol);
+    exposer.addModule(apply.getRoute(), index, function);
     Block &from = function.getFunctionBody().front();
     Block &to = inlined.getBodies()[index].emplaceBlock();
     IRMapping mapping;
@@ -225,6 +232,7 @@ LogicalResult Inliner::run(func::FuncOp main) {
       if (failed(inlineAggregator(aggregate)))
         return failure();
   }
+  exposer.record();
   SmallVector<AggregatorOpInterface> aggregates;
   main.walk([&](AggregatorOpInterface aggregate) { aggregates.push_back(aggregate); });
   for (AggregatorOpInterface aggregate : aggregates)

@@ -77,3 +77,18 @@ func.func @symbols(%x: tensor<?x2xf32>, %c: tensor<?x1xi64>, %w: tensor<?x1xf32>
   %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
+
+// -----
+
+// What the host leaves of a route is what counts.
+
+// CHECK-LABEL: func.func @exposed
+// CHECK-SAME: %[[C:[a-z0-9]+]]: tensor<?x2xi64>{{[^%]*}}%[[W:[a-z0-9]+]]: tensor<?x2xf32>
+// CHECK: %[[FIRST:.*]] = dispatch.exchange 1(%[[C]]) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+// CHECK: %[[LAST:.*]]:2 = dispatch.exchange 1(%[[FIRST]], %[[W]])
+// CHECK: return %[[LAST]]#0, %[[LAST]]#1
+func.func @exposed(%c: tensor<?x2xi64> {modular.dims = ["n", "2"]}, %w: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> (tensor<?x2xi64>, tensor<?x2xf32>) {
+  %0 = modular.expose 1 "gate"(%c) : (tensor<?x2xi64>) -> tensor<?x2xi64>
+  %1:2 = modular.expose 1 "gate"(%0, %w) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
+  return %1#0, %1#1 : tensor<?x2xi64>, tensor<?x2xf32>
+}

@@ -38,6 +38,7 @@ struct ArtifactSpec {
     int parent = -1;
     std::vector<unsigned> inputs, outputs; ///< indices of values
     std::vector<Parameter> parameters;     ///< by slot
+    std::vector<unsigned> routers;         ///< that its code asks
   };
   struct Output {
     std::string name;
@@ -59,6 +60,7 @@ struct ArtifactSpec {
   std::vector<Stage> stages;
   std::vector<Task> tasks;
   llvm::json::Object rows;
+  llvm::json::Array routers; ///< as the manifest has them
   llvm::json::Array modules;
   /// The objects call AddressSanitizer, which the process has to bring along.
   bool instrumented = false;

@@ -138,6 +138,8 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
           out.attribute("inputs", indices(stage.inputs));
           out.attribute("outputs", indices(stage.outputs));
           out.attribute("parameters", indices(parameters[index]));
+          if (!stage.routers.empty())
+            out.attribute("routers", indices(stage.routers));
         });
       }
     });
@@ -160,6 +162,7 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
       }
     });
     out.attribute("rows", json::Value(json::Object(spec.rows)));
+    out.attribute("routers", json::Value(json::Array(spec.routers)));
     out.attribute("modules", json::Value(json::Array(spec.modules)));
   });
   return result;

@@ -84,6 +84,7 @@ private:
   OwningOpRef<mlir::ModuleOp> codeModule; ///< the bodies of stages, down to LLVM
   ResidencyReport residency;
   llvm::json::Object rows;
+  llvm::json::Array routers;
   std::vector<StageCode> codes;
   std::string object;
   StorageReport storage;
@@ -122,6 +123,7 @@ LogicalResult Compilation::run(const PhaseInfo &info) {
     return runPasses(info, *module);
   case Phase::Specialize:
     rows = describeRows(RowIndependence(module->lookupSymbol<func::FuncOp>("main")));
+    routers = describeRouters(*module);
     return runPasses(info, *module);
   case Phase::Lower:
     takeBodies();
@@ -185,6 +187,7 @@ LogicalResult Compilation::write() {
   spec->backbone = llvm::sys::path::filename(options.backbone).str();
   spec->target = options.target;
   spec->rows = std::move(rows);
+  spec->routers = std::move(routers);
   spec->codes.front().object = std::move(object);
   const WeightStore &store = context.getLoadedDialect<modular::ModularDialect>()->getWeightStore();
   return options.splitTasks

@@ -7,9 +7,14 @@
 
 #include "graft/Driver/Describe.h"
 
+#include "graft/Analysis/SymbolicShapes.h"
+#include "graft/Modular/Exposure.h"
 #include "graft/Onnx/Origin.h"
+#include "graft/Transforms/ExposeRoutes.h"
+#include "graft/Transforms/StagePlan.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -103,6 +108,53 @@ llvm::json::Object graft::describeRows(const RowIndependence &rows) {
   return object;
 }
 
+/// A sum of products, [[coefficient, symbol, …], …], or null if it is none of the model's symbols.
+static llvm::json::Value describeSize(const Polynomial &size, ArrayRef<StringAttr> symbols) {
+  llvm::json::Array terms;
+  for (auto &[monomial, coefficient] : size.getTerms()) {
+    llvm::json::Array term{coefficient};
+    for (const std::string &atom : monomial) {
+      const auto *found =
+          llvm::find_if(symbols, [&](StringAttr symbol) { return symbol.getValue() == atom; });
+      if (found == symbols.end())
+        return nullptr;
+      term.push_back(int64_t(found - symbols.begin()));
+    }
+    terms.push_back(std::move(term));
+  }
+  return terms;
+}
+
+llvm::json::Array graft::describeRouters(mlir::ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  auto described = module->getAttrOfType<ArrayAttr>(kRoutersAttr);
+  if (!described || !main || main.isExternal())
+    return {};
+  SymbolicShapes shapes(main);
+  const SmallVector<StringAttr> symbols = getModelSymbols(main);
+  llvm::DenseMap<int64_t, Polynomial> rows;
+  main.walk([&](ExposeOp op) { rows[op.getNumber()] = shapes.get(op.getChosen()).dims.front(); });
+  llvm::json::Array routers;
+  for (auto [number, facts] : llvm::enumerate(described.getAsRange<DictionaryAttr>())) {
+    llvm::json::Array modules;
+    for (auto [name, bytes] : llvm::zip(facts.getAs<ArrayAttr>("modules").getAsRange<StringAttr>(),
+                                        facts.getAs<DenseI64ArrayAttr>("bytes").asArrayRef()))
+      modules.push_back(llvm::json::Object{{"name", llvm::json::fixUTF8(name)}, {"bytes", bytes}});
+    llvm::json::Object router{
+        {"name", llvm::json::fixUTF8(facts.getAs<StringAttr>("name"))},
+        {"slots", facts.getAs<IntegerAttr>("slots").getInt()},
+        {"weighs", facts.getAs<BoolAttr>("weighs").getValue()},
+        {"weights", elementTypeName(facts.getAs<TypeAttr>("weights").getValue())},
+        {"modules", std::move(modules)}};
+    if (auto known = rows.find(number); known != rows.end())
+      if (llvm::json::Value size = describeSize(known->second, symbols);
+          size.kind() != llvm::json::Value::Null)
+        router["rows"] = std::move(size);
+    routers.push_back(std::move(router));
+  }
+  return routers;
+}
+
 /// Small parameters are dense elements; the artifact takes bytes from the store.
 static WeightAttr asWeight(ParameterOp parameter) {
   if (auto weight = dyn_cast<WeightAttr>(parameter.getValue()))
@@ -159,6 +211,10 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
       described.parent = stageIndex.lookup(*stage.getParent());
     described.inputs.assign(stage.getInputs().begin(), stage.getInputs().end());
     described.outputs.assign(stage.getOutputs().begin(), stage.getOutputs().end());
+    body.walk([&](ExposeOp op) {
+      if (op.getWeights())
+        described.routers.push_back(op.getNumber());
+    });
     for (unsigned i = 0; i < body.getNumResults(); ++i)
       spec.values.push_back(
           describeTensor("", body.getResultTypes()[i], body.getResultAttr(i, "modular.dims")));
@@ -213,9 +269,17 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
       sum.folded += folds;
       sum.bytes += folds ? row.choice.foldBytes : row.choice.branchBytes;
     }
+  auto routerOf = [&](StringRef name) -> llvm::json::Value {
+    for (auto router : module.getOps<RouterOp>())
+      for (auto chosen : router.getModules().getAsRange<StringAttr>())
+        if (chosen == name)
+          return router.getSymName().str();
+    return nullptr;
+  };
   for (auto &[name, sum] : modules)
     spec.modules.push_back(llvm::json::Object{{"name", name.str()},
                                               {"kind", "parameter composition"},
+                                              {"router", routerOf(name)},
                                               {"sites", sum.sites},
                                               {"bytes", sum.bytes},
                                               {"residency", sum.folded == sum.sites ? "fold"

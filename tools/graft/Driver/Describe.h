@@ -34,6 +34,10 @@ void printResidency(llvm::raw_ostream &out, const ResidencyReport &residency,
 /// The manifest's `rows`: whether tasks may be mixed in a batch, or the op that forbids it.
 llvm::json::Object describeRows(const RowIndependence &rows);
 
+/// The manifest's `routers`: those whose routes a run shows. `module` has its backbone in @main
+/// yet.
+llvm::json::Array describeRouters(mlir::ModuleOp module);
+
 /// The artifact of a module that SplitTasks has made, with the code of its bodies.
 mlir::FailureOr<ArtifactSpec> describeArtifact(mlir::ModuleOp module,
                                                const std::vector<StageCode> &codes,

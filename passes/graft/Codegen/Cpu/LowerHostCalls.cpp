@@ -7,6 +7,7 @@
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
 #include "graft/Codegen/Cpu/StageFunction.h"
+#include "graft/Dispatch/Exchange.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -61,6 +62,7 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
       SmallVector<memref::AllocaOp> allocas;
       SmallVector<memref::DeallocOp> deallocs;
       SmallVector<Operation *> checks;
+      SmallVector<dispatch::ExchangeOp> exchanges;
       func.walk([&](Operation *op) {
         if (auto alloc = dyn_cast<memref::AllocOp>(op))
           allocs.push_back(alloc);
@@ -70,6 +72,8 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
           deallocs.push_back(dealloc);
         else if (op->getName().getStringRef() == "dispatch.check")
           checks.push_back(op);
+        else if (auto exchange = dyn_cast<dispatch::ExchangeOp>(op))
+          exchanges.push_back(exchange);
       });
       // When each buffer ends is decided here.
       for (memref::DeallocOp dealloc : deallocs)
@@ -79,6 +83,8 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
           return signalPassFailure();
       for (memref::AllocaOp alloca : allocas)
         hoist(func, alloca);
+      for (dispatch::ExchangeOp exchange : exchanges)
+        lowerExchange(func, exchange);
       for (Operation *check : checks)
         lowerCheck(func, check);
     }
@@ -155,6 +161,65 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
       fail();
     }
     check->erase();
+  }
+
+  void lowerExchange(func::FuncOp func, dispatch::ExchangeOp exchange) {
+    OpBuilder builder(exchange);
+    Location loc = exchange.getLoc();
+    auto pointer = LLVM::LLVMPointerType::get(&getContext());
+    auto wide = builder.getI64Type();
+    auto addressOf = [&](Value buffer) -> Value {
+      if (!buffer)
+        return LLVM::ZeroOp::create(builder, loc, pointer);
+      Value address = memref::ExtractAlignedPointerAsIndexOp::create(builder, loc, buffer);
+      address = arith::IndexCastOp::create(builder, loc, wide, address);
+      return LLVM::IntToPtrOp::create(builder, loc, pointer, address);
+    };
+    Value number = LLVM::ConstantOp::create(builder, loc, wide, exchange.getNumberAttr());
+    Value rows = memref::DimOp::create(builder, loc, exchange.getChosen(), 0);
+    rows = arith::IndexCastOp::create(builder, loc, wide, rows);
+    func::CallOp::create(builder, loc, routeFunction(),
+                         ValueRange{func.getArgument(0), number, rows,
+                                    addressOf(exchange.getChosen()),
+                                    addressOf(exchange.getWeights())});
+    exchange->erase();
+  }
+
+  /// A private function that calls the host's `route`, if it has one.
+  func::FuncOp routeFunction() {
+    constexpr llvm::StringLiteral name = "graft_route";
+    if (auto function = getOperation().lookupSymbol<func::FuncOp>(name))
+      return function;
+    MLIRContext *context = &getContext();
+    OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
+    Location loc = UnknownLoc::get(context);
+    auto pointer = LLVM::LLVMPointerType::get(context);
+    SmallVector<Type> types{pointer, builder.getI64Type(), builder.getI64Type(), pointer, pointer};
+    auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(types, {}));
+    function.setPrivate();
+    Block *body = function.addEntryBlock();
+    builder.setInsertionPointToStart(body);
+    Value host = body->getArgument(0);
+    // A host from before there were routes has a shorter table.
+    Value size = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), host);
+    Value enough =
+        LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(8 * (HostRoute + 1)));
+    Value knows = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, size, enough);
+    scf::IfOp::create(builder, loc, knows, [&](OpBuilder &builder, Location loc) {
+      Value route = loadHostField(builder, loc, host, HostRoute);
+      Value null = LLVM::ZeroOp::create(builder, loc, pointer);
+      Value looks = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, route, null);
+      scf::IfOp::create(builder, loc, looks, [&](OpBuilder &builder, Location loc) {
+        SmallVector<Value> operands{route, loadHostField(builder, loc, host, HostContext)};
+        llvm::append_range(operands, body->getArguments().drop_front());
+        auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types);
+        LLVM::CallOp::create(builder, loc, type, operands);
+        scf::YieldOp::create(builder, loc);
+      });
+      scf::YieldOp::create(builder, loc);
+    });
+    func::ReturnOp::create(builder, loc);
+    return function;
   }
 
   static bool canReturnNothing(func::FuncOp func) {

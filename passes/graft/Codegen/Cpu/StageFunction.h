@@ -43,10 +43,17 @@ llvm::SmallVector<mlir::BlockArgument> stageSymbolArguments(mlir::func::FuncOp f
 /// The argument with that role, or null.
 mlir::BlockArgument stageArgument(mlir::func::FuncOp func, llvm::StringRef role);
 
-/// Field `index` of the host's table: 1 context, 2 parallel_for, 3 allocate, 4 release, 5 fail.
+/// Field `index` of the host's table; HostRoute only if the table's size says that it has one.
 mlir::Value loadHostField(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value host,
                           unsigned index);
-enum HostField : unsigned { HostContext = 1, HostParallelFor, HostAllocate, HostRelease, HostFail };
+enum HostField : unsigned {
+  HostContext = 1,
+  HostParallelFor,
+  HostAllocate,
+  HostRelease,
+  HostFail,
+  HostRoute
+};
 
 /// A view of `type`, whose layout is the identity, at the pointer `memory`.
 mlir::Value viewPointer(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value memory,

@@ -9,7 +9,7 @@
 
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Fault/Fault.h"
-#include "graft/Modular/Modular.h"
+#include "graft/Modular/Exposure.h"
 #include "graft/Onnx/Origin.h"
 
 #include "mlir/IR/Matchers.h"
@@ -126,7 +126,7 @@ LogicalResult Lowering::lowerBlock(Block &block) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) ||
-        isa<func::ReturnOp, modular::AggregateOp, modular::CollectOp>(op))
+        isa<func::ReturnOp, modular::AggregateOp, modular::CollectOp, modular::ExposeOp>(op))
       ops.push_back(&op);
   for (Operation *op : ops) {
     if (op->hasTrait<OpTrait::IsTerminator>())

@@ -7,7 +7,8 @@
 
 #include "graft/Conversion/OnnxToLinalg/Routing.h"
 
-#include "graft/Dispatch/Dispatch.h"
+#include "graft/Dispatch/Exchange.h"
+#include "graft/Modular/Exposure.h"
 
 using namespace mlir;
 using namespace graft;
@@ -160,6 +161,20 @@ static LogicalResult lowerParts(Lowering &l, Operation *op) {
   return success();
 }
 
+static LogicalResult lowerExpose(Lowering &l, modular::ExposeOp op) {
+  SmallVector<Value> operands;
+  for (Value operand : op.getOperands())
+    operands.push_back(l.get(operand).value);
+  auto exchange = dispatch::ExchangeOp::create(l.b, TypeRange(ValueRange(operands)), op.getNumber(),
+                                               operands.front(),
+                                               operands.size() > 1 ? operands.back() : Value());
+  for (auto [operand, from, to] :
+       llvm::zip(op.getOperands(), op.getResults(), exchange.getResults()))
+    l.set(from, {to, l.get(operand).dims});
+  return success();
+}
+
 void graft::lowering::addRouting(Table &table) {
   table.addAll<modular::AggregateOp, modular::CollectOp>(lowerParts);
+  table.add(lowerExpose);
 }

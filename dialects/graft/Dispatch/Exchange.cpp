@@ -1,0 +1,127 @@
+//===- Exchange.cpp - Routes between code and host -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Dispatch/Exchange.h"
+#include "graft/Dispatch/Verify.h"
+
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace mlir::bufferization;
+using namespace graft::dispatch;
+using namespace graft::dispatch::detail;
+
+#define GET_OP_CLASSES
+#include "graft/Dispatch/DispatchExchange.cpp.inc"
+
+namespace {
+/// Who looks at routes.
+struct ObserverResource : SideEffects::Resource::Base<ObserverResource> {
+  StringRef getName() final { return "GraftRouteObserver"; }
+};
+
+/// The same op on buffers, which the host may change in place.
+struct ExchangeInterface
+    : public BufferizableOpInterface::ExternalModel<ExchangeInterface, ExchangeOp> {
+  bool bufferizesToMemoryRead(Operation *, OpOperand &, const AnalysisState &) const {
+    return true;
+  }
+  bool bufferizesToMemoryWrite(Operation *, OpOperand &, const AnalysisState &) const {
+    return true;
+  }
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand,
+                                      const AnalysisState &) const {
+    return {{op->getResult(operand.getOperandNumber()), BufferRelation::Equivalent}};
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options, BufferizationState &state) const {
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+    SmallVector<Value> dense;
+    for (Value buffer : buffers) {
+      FailureOr<Value> own = makeDense(buffer, op->getLoc(), rewriter, options);
+      if (failed(own))
+        return failure();
+      dense.push_back(*own);
+    }
+    OperationState onBuffers(op->getLoc(), op->getName(), dense, TypeRange{}, op->getAttrs());
+    onBuffers.propertiesAttr = op->getPropertiesAsAttribute();
+    rewriter.create(onBuffers);
+    replaceOpWithBufferizedValues(rewriter, op, dense);
+    return success();
+  }
+
+  /// The buffer, or a copy of it if its elements have gaps: the host knows rows and slots only.
+  static FailureOr<Value> makeDense(Value buffer, Location loc, RewriterBase &rewriter,
+                                    const BufferizationOptions &options) {
+    auto type = cast<MemRefType>(buffer.getType());
+    if (type.getLayout().isIdentity())
+      return buffer;
+    SmallVector<Value> sizes;
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      if (type.isDynamicDim(d))
+        sizes.push_back(memref::DimOp::create(rewriter, loc, buffer, d));
+    FailureOr<Value> copy = options.createAlloc(
+        rewriter, loc, MemRefType::get(type.getShape(), type.getElementType()), sizes);
+    if (failed(copy) || failed(options.createMemCpy(rewriter, loc, buffer, *copy)))
+      return failure();
+    return copy;
+  }
+};
+} // namespace
+
+void graft::dispatch::attachExchangeBufferization(MLIRContext *context) {
+  ExchangeOp::attachInterface<ExchangeInterface>(*context);
+}
+
+void ExchangeOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  bool onBuffers = false;
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    onBuffers = true;
+    effects.emplace_back(MemoryEffects::Read::get(), &operand, SideEffects::DefaultResource::get());
+    effects.emplace_back(MemoryEffects::Write::get(), &operand,
+                         SideEffects::DefaultResource::get());
+  }
+  if (onBuffers)
+    effects.emplace_back(MemoryEffects::Write::get(), ObserverResource::get());
+}
+
+LogicalResult ExchangeOp::verify() {
+  ShapedType chosen = shaped(getChosen());
+  if (failed(verifyMatrices(*this, {{"chosen", chosen}})))
+    return failure();
+  if (getWeights()) {
+    ShapedType weights = shaped(getWeights());
+    if (failed(verifyMatrices(*this, {{"weights", weights}})))
+      return failure();
+    for (int64_t d = 0; d < 2; ++d)
+      if (!agree(weights.getDimSize(d), chosen.getDimSize(d)))
+        return differ(*this, "weights dimension " + Twine(d), chosen.getDimSize(d),
+                      weights.getDimSize(d));
+  }
+  SmallVector<Type> expected;
+  for (Type type : getOperandTypes())
+    if (isa<TensorType>(type))
+      expected.push_back(type);
+  if (TypeRange(expected) != getResultTypes())
+    return emitOpError() << "results: expected (" << expected << "), got (" << getResultTypes()
+                         << ")";
+  if (int64_t(getNumber()) < 0)
+    return emitOpError() << "number: expected at least 0, got " << int64_t(getNumber());
+  return success();
+}

@@ -1,0 +1,68 @@
+//===- ExposeRoutes.h - Routes that the host sees as they run -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_TRANSFORMS_EXPOSEROUTES_H
+#define GRAFT_TRANSFORMS_EXPOSEROUTES_H
+
+#include "graft/Modular/Modular.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace graft {
+
+/// On the module: what there is to know of each router that is exposed, by number. A dictionary
+/// each: `name`, `slots`, `weighs`, the type of `weights`, and of its modules, in order, `modules`
+/// and `bytes` of parameters.
+inline constexpr llvm::StringLiteral kRoutersAttr = "modular.routers";
+
+/// Puts `modular.expose` on the routes of a backbone while their routers are inlined. A router that
+/// is asked within a module is left out: the rows that it sees are none of the model's.
+class RouteExposer {
+public:
+  explicit RouteExposer(mlir::ModuleOp module) : module(module) {}
+
+  /// Begins the inlining of a router's body in the place of `route`, where `builder` stands.
+  void begin(mlir::OpBuilder &builder, modular::RouteOp route, modular::RouterOpInterface router,
+             mlir::IRMapping &mapping);
+  /// `op`, of the router's body, is inlined.
+  void inlined(mlir::OpBuilder &builder, mlir::Operation *op, mlir::IRMapping &mapping);
+  /// What the body yields, once all of it is inlined.
+  std::pair<mlir::Value, mlir::Value> end(mlir::OpBuilder &builder, mlir::Value chosen,
+                                          mlir::Value weights);
+  /// `route` is the value that stands for the route from now on.
+  void setRoute(mlir::Value route);
+  /// `function` is what an apply of `route` takes as module `index`.
+  void addModule(mlir::Value route, unsigned index, mlir::FunctionOpInterface function);
+  /// Writes down what there is to know.
+  void record();
+
+private:
+  struct Router {
+    std::string name;
+    int64_t slots;
+    bool weighs; ///< what is chosen decides, in the body, what it weighs
+    mlir::Type weights;
+    mlir::ArrayAttr modules;
+    llvm::SmallVector<llvm::SetVector<mlir::Attribute>> parameters; ///< by module
+  };
+  mlir::Value expose(mlir::OpBuilder &builder, mlir::Value chosen);
+  void collectParameters(mlir::FunctionOpInterface function,
+                         llvm::SetVector<mlir::Attribute> &parameters);
+
+  mlir::ModuleOp module;
+  mlir::SymbolTableCollection symbols;
+  std::vector<Router> routers;
+  llvm::DenseMap<mlir::Value, unsigned> numbers; ///< by route
+  // The route that is being inlined.
+  modular::RouteOp current; ///< null if it stays hidden
+  mlir::Value yielded;      ///< what the router's body yields as chosen
+};
+
+} // namespace graft
+
+#endif // GRAFT_TRANSFORMS_EXPOSEROUTES_H
