@@ -58,6 +58,7 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf
   // CHECK: %{{.*}}, %[[CHOSEN:.*]] = onnx.TopK
   // CHECK: %[[LEFT:.*]] = modular.expose 0 "gate"(%[[CHOSEN]]) : (tensor<?x1xi64>) -> tensor<?x1xi64>
   // CHECK: onnx.GreaterOrEqual %[[LEFT]]
+  // CHECK: onnx.GatherElements
   // CHECK: %[[WEIGHTS:.*]] = onnx.Where
   // CHECK: %[[LAST:.*]]:2 = modular.expose 0 "gate"(%[[LEFT]], %[[WEIGHTS]]) : (tensor<?x1xi64>, tensor<?x1xf32>) -> (tensor<?x1xi64>, tensor<?x1xf32>)
   // CHECK: modular.route_of %[[LAST]]#0, %[[LAST]]#1

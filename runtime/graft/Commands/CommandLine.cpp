@@ -48,6 +48,20 @@ void addSessionOptions(CLI::App *app, SessionOptions &options) {
   app->add_flag("--json", options.json, "print one JSON object");
 }
 
+void addRoutingOptions(CLI::App *app, RoutingOptions &options) {
+  const char *form = "FILE.npy|ROUTER=@FILE.npy";
+  addList(app, "--routes", options.routes, "what routers choose, instead of their own choice",
+          form);
+  addList(app, "--route-weights", options.weights, "with which weights; else routers weigh", form);
+  addList(app, "--record-routes", options.recordRoutes, "write what routers choose", form);
+  addList(app, "--record-route-weights", options.recordWeights, "write with which weights", form);
+  app->add_option("--routing-stats", options.statistics,
+                  "write load, entropy and overlap of routes")
+      ->type_name("FILE.json");
+  addList(app, "--rules", options.rules, "the rule of each row, for --routing-stats",
+          "@FILE.npy|ROUTER=@FILE.npy");
+}
+
 /// CLI11's own check lets NaN pass, and prints the greatest double in full.
 std::string checkTolerance(const std::string &text) {
   char *end = nullptr;
@@ -69,7 +83,6 @@ int dispatch(int argc, char **argv) {
       ->prefix_command();
 
   RunOptions run;
-  std::string routes, statistics;
   CLI::App *runApp = app.add_subcommand("run", "run tasks of a library on given inputs");
   addSessionOptions(runApp, run.session);
   addList(runApp, "--output", run.outputs, "write an output to a file", "NAME=@FILE.npy");
@@ -83,8 +96,7 @@ int dispatch(int argc, char **argv) {
       ->check(isTolerance)
       ->type_name("A")
       ->capture_default_str();
-  auto *routesFlag = runApp->add_option("--routes", routes, "not supported yet");
-  auto *statisticsFlag = runApp->add_option("--routing-stats", statistics, "not supported yet");
+  addRoutingOptions(runApp, run.routing);
 
   BenchOptions bench;
   CLI::App *benchApp = app.add_subcommand("bench", "measure the time of a run");
@@ -122,9 +134,6 @@ int dispatch(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     return exitCode(inputError(error.what()));
   }
-  for (const CLI::Option *flag : {routesFlag, statisticsFlag})
-    if (flag->count())
-      return exitCode(graft::runtime::unsupported(flag->get_name() + ": not supported yet"));
   if (*runApp)
     return runCommand(run);
   if (*benchApp)

@@ -7,6 +7,7 @@
 #define GRAFT_COMMANDS_COMMANDS_H
 
 #include "graft/Commands/Compare.h"
+#include "graft/Commands/Routing.h"
 #include "graft/Commands/Session.h"
 
 namespace graft::commands {
@@ -21,6 +22,7 @@ struct RunOptions {
   SessionOptions session;
   std::vector<std::string> outputs, expected; ///< NAME=@FILE.npy
   Tolerance tolerance;
+  RoutingOptions routing;
 };
 int runCommand(const RunOptions &options);
 

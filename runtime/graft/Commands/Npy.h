@@ -34,9 +34,13 @@ public:
   ~NpyWriter();
 
   Status add(const std::string &path, const TensorView &tensor);
+  /// A file of text goes with them.
+  Status addText(const std::string &path, const std::string &text);
   Status commit();
 
 private:
+  Status add(const std::string &path, const std::string &head, const char *data, uint64_t bytes);
+
   struct Pending {
     std::string temporary, path;
   };

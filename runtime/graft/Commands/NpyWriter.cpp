@@ -47,6 +47,15 @@ static bool writeBytes(int fd, const char *data, uint64_t bytes) {
 }
 
 Status NpyWriter::add(const std::string &path, const TensorView &tensor) {
+  return add(path, headerOf(tensor), tensor.data, tensor.bytes);
+}
+
+Status NpyWriter::addText(const std::string &path, const std::string &text) {
+  return add(path, text, nullptr, 0);
+}
+
+Status NpyWriter::add(const std::string &path, const std::string &head, const char *data,
+                      uint64_t bytes) {
   auto error = [&] { return inputError(path + ": cannot write: " + std::strerror(errno)); };
   // A link's target is replaced, not the link; a device is written to as it is.
   std::string target = path;
@@ -73,9 +82,7 @@ Status NpyWriter::add(const std::string &path, const TensorView &tensor) {
     ::umask(mask);
     ::fchmod(fd, 0666 & ~mask);
   }
-  std::string head = headerOf(tensor);
-  bool written =
-      writeBytes(fd, head.data(), head.size()) && writeBytes(fd, tensor.data, tensor.bytes);
+  bool written = writeBytes(fd, head.data(), head.size()) && writeBytes(fd, data, bytes);
   Status status = written ? Status() : error();
   if (::close(fd) != 0 && !status.failed())
     status = error();

@@ -126,7 +126,13 @@ static Status perform(const RunOptions &options, bool &differs) {
       return status;
   }
 
-  if (Status status = session.run(session.request(), &result); status.failed())
+  Routing routing;
+  if (Status status = routing.open(options.routing, session); status.failed())
+    return status;
+
+  graft_request request = session.request();
+  routing.attach(request);
+  if (Status status = session.run(request, &result); status.failed())
     return status;
 
   bool json = options.session.json;
@@ -154,6 +160,8 @@ static Status perform(const RunOptions &options, bool &differs) {
       if (wanted.argument.name == buffer.name)
         differs |= !compareOutput(wanted, output, options.tolerance, json, facts["comparisons"]);
   }
+  if (Status status = routing.write(writer); status.failed())
+    return status;
   if (Status status = writer.commit(); status.failed())
     return status;
   if (json)

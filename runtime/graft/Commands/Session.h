@@ -43,6 +43,8 @@ public:
   graft_library *library() const { return handle.get(); }
   const std::string &path() const { return libraryPath; }
   int32_t threads() const { return threadCount; }
+  /// Those that run; with row tasks one a row.
+  const std::vector<std::string> &tasks() const { return taskNames; }
   size_t inputCount() const { return tensors.size(); }
   const char *inputName(size_t i) const { return names[i].c_str(); }
   const Tensor &input(size_t i) const { return tensors[i]; }
