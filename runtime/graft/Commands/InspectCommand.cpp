@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -58,6 +59,59 @@ static Json taskFacts(const Json &manifest, const Json &task) {
   return facts;
 }
 
+/// The tasks whose path has a stage that asks the router.
+static Json tasksOfRouter(const Json &manifest, size_t router) {
+  Json names = Json::array();
+  for (const Json &task : manifest["tasks"])
+    for (int64_t stage = task["stage"]; stage >= 0; stage = manifest["stages"][stage]["parent"]) {
+      const Json asked = manifest["stages"][stage].value("routers", Json::array());
+      if (std::find(asked.begin(), asked.end(), router) != asked.end()) {
+        names.push_back(task["name"]);
+        break;
+      }
+    }
+  return names;
+}
+
+/// The routers that choose row by row.
+static Json routerFacts(const Json &manifest) {
+  Json routers = Json::array();
+  const Json all = manifest.value("routers", Json::array());
+  for (size_t i = 0; i < all.size(); ++i) {
+    Json &facts = routers.emplace_back();
+    for (const char *key : {"name", "slots", "weights", "weighs"})
+      facts[key] = all[i][key];
+    facts["tasks"] = tasksOfRouter(manifest, i);
+    facts["modules"] = all[i]["modules"];
+  }
+  return routers;
+}
+
+/// All modules, with the router that chooses each and the tasks that reach it: those that tasks
+/// take, then those that routers choose for rows.
+static Json moduleFacts(const Json &manifest, const Json &routers) {
+  Json modules = Json::array();
+  for (Json module : manifest.value("modules", Json::array())) {
+    if (!module.is_object()) // for the reader, and not checked
+      continue;
+    module["tasks"] = Json::array();
+    for (const Json &task : manifest["tasks"]) {
+      const Json taken = task.value("adapters", Json::array());
+      if (std::find(taken.begin(), taken.end(), module.value("name", Json())) != taken.end())
+        module["tasks"].push_back(task["name"]);
+    }
+    modules.push_back(std::move(module));
+  }
+  for (const Json &router : routers)
+    for (const Json &module : router["modules"])
+      modules.push_back({{"name", module["name"]},
+                         {"kind", "function composition"},
+                         {"router", router["name"]},
+                         {"bytes", module["bytes"]},
+                         {"tasks", router["tasks"]}});
+  return modules;
+}
+
 static Json libraryFacts(const std::string &path, const Json &manifest, const Status &runnable) {
   Json facts;
   facts["file"] = path;
@@ -76,7 +130,8 @@ static Json libraryFacts(const std::string &path, const Json &manifest, const St
   facts["tasks"] = Json::array();
   for (const Json &task : manifest["tasks"])
     facts["tasks"].push_back(taskFacts(manifest, task));
-  facts["modules"] = manifest.value("modules", Json::array());
+  facts["routers"] = routerFacts(manifest);
+  facts["modules"] = moduleFacts(manifest, facts["routers"]);
   facts["rows"] = manifest.value("rows", Json{{"independent", false}});
   uint64_t bytes = 0;
   for (const Json &storage : manifest["storage"])
@@ -145,6 +200,50 @@ static std::string residencyText(const Json &sites) {
   return text;
 }
 
+/// A line for each router, and under it one for all modules that follow each other and are as
+/// large.
+static void printRouters(std::ostream &out, const Json &routers) {
+  if (!routers.empty())
+    out << "routers:\n";
+  for (const Json &router : routers) {
+    const Json &modules = router["modules"];
+    out << "  " << plain(router["name"]) << ": " << router["slots"] << " of " << modules.size()
+        << " modules a row, weights " << plain(router["weights"]) << "; tasks "
+        << joined(router["tasks"]) << "\n";
+    for (size_t first = 0, next; first < modules.size(); first = next) {
+      next = first + 1;
+      while (next < modules.size() && modules[next]["bytes"] == modules[first]["bytes"])
+        ++next;
+      out << "    " << plain(modules[first]["name"]);
+      if (next - first > 1)
+        out << " to " << plain(modules[next - 1]["name"]);
+      out << ": " << bytesText(modules[first]["bytes"]) << (next - first > 1 ? " each\n" : "\n");
+    }
+  }
+}
+
+/// Those that tasks take; the others stand under their routers.
+static void printModules(std::ostream &out, const Json &routers, const Json &modules) {
+  printRouters(out, routers);
+  bool any = false;
+  for (const Json &module : modules) {
+    if (module.value("kind", Json()) == "function composition")
+      continue;
+    if (!any)
+      out << "modules:\n";
+    any = true;
+    out << "  " << plain(module.value("name", Json("?"))) << ":";
+    const char *separator = " ";
+    for (const auto &[key, value] : module.items()) {
+      if (key == "name")
+        continue;
+      out << separator << key << " " << (value.is_array() ? joined(value) : plain(value));
+      separator = ", ";
+    }
+    out << "\n";
+  }
+}
+
 static void printText(const Json &facts) {
   std::ostream &out = std::cout;
   out << plain(facts["file"]) << ": " << bytesText(facts["bytes"]) << ", made by graft "
@@ -170,19 +269,7 @@ static void printText(const Json &facts) {
     if (!task["residency"].empty())
       out << "    " << residencyText(task["residency"]) << "\n";
   }
-  if (!facts["modules"].empty())
-    out << "modules:\n";
-  for (const Json &module : facts["modules"]) {
-    out << "  " << plain(module.value("name", Json("?"))) << ":";
-    const char *separator = " ";
-    for (const auto &[key, value] : module.items()) {
-      if (key == "name")
-        continue;
-      out << separator << key << " " << plain(value);
-      separator = ", ";
-    }
-    out << "\n";
-  }
+  printModules(out, facts["routers"], facts["modules"]);
   const Json &rows = facts["rows"];
   if (rows.value("independent", false)) {
     out << "rows: independent, row tasks are possible\n";
