@@ -21,10 +21,14 @@ class Buffer(ctypes.Structure):
                 ("bytes", c_uint64), ("rank", c_int32), ("dims", c_int64 * MAX_RANK)]
 
 
+LOOK = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p)  # graft_route_callback
+
+
 class RequestStruct(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("tasks", POINTER(c_char_p)), ("task_count", c_size_t),
                 ("inputs", POINTER(Buffer)), ("input_count", c_size_t), ("outputs", POINTER(Buffer)),
-                ("output_count", c_size_t), ("threads", c_int32)]
+                ("output_count", c_size_t), ("threads", c_int32), ("routes", c_void_p), ("route_count", c_size_t), ("on_route", LOOK),
+                ("on_route_data", c_void_p)]
 
 
 def make_buffer(name, array):
@@ -74,19 +78,20 @@ class Library:
     def __exit__(self, *_):
         self.close()
 
-    def request(self, tasks, feed, threads, rows=False):
-        return Request(self, tasks, feed, threads, rows)
+    def request(self, tasks, feed, threads, rows=False, look=None):
+        return Request(self, tasks, feed, threads, rows, look)
 
 
 class Request:
-    """Tasks on fixed inputs, or a task for each of their rows, with outputs of its own; calling it runs them."""
+    """Tasks on fixed inputs, or a task for each of their rows, with outputs of its own; calling it runs them. `look`, a LOOK, is shown
+    their routes."""
 
-    def __init__(self, library, tasks, feed, threads, rows):
+    def __init__(self, library, tasks, feed, threads, rows, look=None):
         self.library, self.feed = library, {name: np.ascontiguousarray(array) for name, array in feed.items()}
         self.tasks = (c_char_p * len(tasks))(*(task.encode() for task in tasks))
         self.inputs = (Buffer * len(feed))(*(make_buffer(name, array) for name, array in self.feed.items()))
         self.struct = RequestStruct(ctypes.sizeof(RequestStruct), ROW_TASKS if rows else 0, self.tasks, len(tasks),
-                                    self.inputs, len(feed), None, 0, threads)
+                                    self.inputs, len(feed), None, 0, threads, None, 0, look or LOOK(), None)
         self.values = self.allocate()
         self.outputs = (Buffer * len(self.values))(*(make_buffer(name, array) for name, array in self.values.items()))
         self.struct.outputs, self.struct.output_count = self.outputs, len(self.values)

@@ -22,16 +22,16 @@ from paired import machine, measure
 HIDDEN, INNER, CHOSEN = 512, 2048, 2
 
 
-def write_model(path, experts):
+def write_model(path, experts, hidden=HIDDEN, inner=INNER):
     """y = MoE(x, x · gate), and the weights: gate and the other half of fc1 take turns by row."""
     draw = np.random.default_rng(0)
     weights = {name: draw.standard_normal(shape, dtype=np.float32) * np.float32(0.05)
-               for name, shape in (("gate", (HIDDEN, experts)), ("fc1", (experts, 2 * INNER, HIDDEN)), ("fc2", (experts, HIDDEN, INNER)))}
+               for name, shape in (("gate", (hidden, experts)), ("fc1", (experts, 2 * inner, hidden)), ("fc2", (experts, hidden, inner)))}
     nodes = [helper.make_node("MatMul", ["x", "gate"], ["scores"], name="/gate/MatMul"),
              helper.make_node("MoE", ["x", "scores", "fc1", "", "fc2"], ["y"], name="/moe/MoE", domain="com.microsoft", k=CHOSEN,
                               activation_type="swiglu", swiglu_fusion=1, normalize_routing_weights=1)]
     value = helper.make_tensor_value_info
-    graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, ["n", HIDDEN])], [value("y", TensorProto.FLOAT, ["n", HIDDEN])],
+    graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, ["n", hidden])], [value("y", TensorProto.FLOAT, ["n", hidden])],
                               [numpy_helper.from_array(array, name) for name, array in weights.items()])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
