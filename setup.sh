@@ -35,7 +35,7 @@ packages=(
   llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools lld-22 liblld-22-dev        # the compiler's base
   clang-22 libclang-rt-22-dev libomp-22-dev cmake ninja-build ccache                 # building
   libprotobuf-dev protobuf-compiler zlib1g-dev libzstd-dev                           # ONNX, LLVM
-  libcli11-dev nlohmann-json3-dev                                                    # command line, manifest
+  libcli11-dev nlohmann-json3-dev libyaml-cpp-dev                                    # command line, manifest, specs
   libgtest-dev libgmock-dev libbenchmark-dev clang-format-22                         # tests
   python3 python3-venv ca-certificates git                                           # the oracles, this script
 )

@@ -372,7 +372,7 @@ def wrong_uses():
     case("use-unknown-level", ["emit"], flags=["--emit", "ptx9"])
     case("use-map-regex", ["map"], adapters=[f"a={mlp}all"], flags=["--map", "((=x"])
     case("use-cuda", ["cuda"], 2, flags=["--target", "cuda"])
-    case("use-spec", ["spec"], 2, flags=["--spec", "nothing.yaml"])
+    case("use-spec", ["nothing.yaml"], flags=["--spec", "nothing.yaml"])
     case("use-report", ["report"], 2, flags=["--report", "report.html"])
     case("use-unknown-cpu", ["z80"], flags=["--cpu", "z80"])
     case("use-amx", ["amx"], 2, flags=["--cpu", "amx"])

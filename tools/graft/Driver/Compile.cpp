@@ -13,7 +13,10 @@
 #include "graft/Driver/Outputs.h"
 #include "graft/Driver/TextOutput.h"
 #include "graft/Import/Import.h"
+#include "graft/Link/Sites.h"
+#include "graft/Onnx/Origin.h"
 #include "graft/Register/Register.h"
+#include "graft/Spec/Spec.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
@@ -57,6 +60,7 @@ private:
   LogicalResult runPasses(const PhaseInfo &info, mlir::ModuleOp target);
   LogicalResult importBackbone();
   LogicalResult link();
+  void noteCalls();
   void takeBodies();
   LogicalResult write();
   /// Writes what the phase has yielded, the last one of this compilation.
@@ -79,6 +83,9 @@ private:
   MLIRContext context;
   UserDiagnostics diagnostics;
   std::optional<int> exitCode; ///< of an error that is no diagnostic
+
+  std::optional<Spec> spec;
+  BackboneNames names; ///< for the spec
 
   OwningOpRef<mlir::ModuleOp> module;     ///< onnx, then modular
   OwningOpRef<mlir::ModuleOp> codeModule; ///< the bodies of stages, down to LLVM
@@ -157,6 +164,15 @@ LogicalResult Compilation::importBackbone() {
   import.allowLinks = options.allowLinks;
   std::vector<std::string> externalFiles;
   import.externalFiles = &externalFiles;
+  if (!options.spec.empty()) {
+    // What can be told without the backbone comes before the backbone.
+    auto read = Spec::read(options.spec);
+    if (!read)
+      return check(read.takeError());
+    spec.emplace(std::move(*read));
+    import.tensors = &names.tensors;
+    externalFiles.push_back(options.spec);
+  }
   auto imported = importOnnx(options.backbone, &context, import);
   if (!imported)
     return check(imported.takeError());
@@ -164,9 +180,45 @@ LogicalResult Compilation::importBackbone() {
   return check(checkOverwrites(options, externalFiles));
 }
 
+/// Which modules are called again: linking takes the parameters away that tell.
+void Compilation::noteCalls() {
+  Sites sites(*module);
+  module->walk([&](Operation *op) {
+    StringRef scope = originOf(op->getLoc()).module;
+    if (StringRef called = sites.called(scope); called != scope)
+      names.calls[scope] = called.str();
+  });
+}
+
+/// The tasks that only the spec names apply no adapter.
+static llvm::Error addTasks(const Spec &spec, LinkOptions &link) {
+  for (const Spec::Task &task : spec.tasks()) {
+    const std::string &name = task.name;
+    auto isIt = [&](const auto &each) { return each.name == name; };
+    if (llvm::any_of(link.adapters, isIt) || llvm::any_of(link.tasks, isIt))
+      continue;
+    if (name == "main" || StringRef(name).find_first_of("+,@/=") != StringRef::npos)
+      return inputFault(task.place +
+                        ": expected the name of a task, without '+', ',', '@', '/' or "
+                        "'=' and other than main, found '" +
+                        name + "'");
+    link.tasks.push_back({name, {}});
+  }
+  return llvm::Error::success();
+}
+
 LogicalResult Compilation::link() {
+  LinkOptions link = options.link;
+  if (spec) {
+    noteCalls();
+    if (failed(check(addTasks(*spec, link))))
+      return failure();
+  }
   // Adapters bind to the backbone as it was exported; what is raised takes them along.
-  if (failed(check(linkAdapters(*module, options.link))) || failed(verify(*module)))
+  if (failed(check(linkAdapters(*module, link))) || failed(verify(*module)))
+    return failure();
+  if (spec && (failed(check(spec->apply(*module, options.backbone, names, options.allowLinks))) ||
+               failed(verify(*module))))
     return failure();
   return runPasses(getPhase(Phase::Link), *module);
 }

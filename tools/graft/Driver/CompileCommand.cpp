@@ -36,7 +36,8 @@ static void declare(CLI::App &app, Flags &flags) {
       ->allow_extra_args(false);
   app.add_option("--task", flags.tasks, "NAME=[ADAPTER[+ADAPTER...]]: a task")
       ->allow_extra_args(false);
-  app.add_option("--spec", flags.spec, "Routers, modules and aggregators (not yet)");
+  app.add_option("--spec", flags.spec,
+                 "A YAML file: routers, modules, aggregators and where they go");
   app.add_option("--map", flags.maps, "REGEX=REPLACEMENT on an adapter's module paths")
       ->allow_extra_args(false);
   app.add_option("--fold", flags.fold, "auto, always or never");
@@ -61,7 +62,7 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
   auto notYet = [](const llvm::Twine &what) {
     return unsupportedFault(what + ": not supported yet");
   };
-  for (const char *flag : {"--spec", "--repair", "--routing-profile", "--load-plugin", "--report"})
+  for (const char *flag : {"--repair", "--routing-profile", "--load-plugin", "--report"})
     if (app.count(flag))
       return notYet(flag);
   if (flags.target == "cuda")
@@ -176,6 +177,7 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
   CompileOptions options;
   options.backbone = flags.backbone;
   options.output = flags.output;
+  options.spec = flags.spec;
   options.splitTasks = flags.splitTasks;
   options.allowLinks = flags.allowLinks;
   options.timeReport = flags.timeReport;

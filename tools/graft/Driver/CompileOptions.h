@@ -19,6 +19,7 @@ struct CompileOptions {
   std::string backbone;
   std::string output; ///< "-": text to standard output, without weights
   LinkOptions link;
+  std::string spec; ///< a file that states routers and modules, or nothing
   ResidencyOptions residency;
   CpuTarget target = CpuTarget::native();
   bool splitTasks = false;

@@ -12,6 +12,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct ImportOptions {
   bool allowLinks = false;
   /// Gets the paths of the files of external data, if it is there.
   std::vector<std::string> *externalFiles = nullptr;
+  /// Gets for each tensor's name the node that computes it, and which of its results it is.
+  llvm::StringMap<std::pair<std::string, unsigned>> *tensors = nullptr;
 };
 
 /// Reads the ONNX file at `path` into a module with one function, `@main`.

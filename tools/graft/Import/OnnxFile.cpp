@@ -329,6 +329,10 @@ graft::importOnnx(StringRef path, mlir::MLIRContext *context, const ImportOption
     };
     if (Error error = normalizeModel(**model, knows))
       return std::move(error);
+    if (options.tensors)
+      for (const NodeProto &node : (*model)->proto.graph().node())
+        for (int i = 0; i < node.output_size(); ++i)
+          (*options.tensors)[node.output(i)] = {node.name(), unsigned(i)};
     return buildModule(**model, context);
   } catch (const std::exception &error) { // ONNX's library throws
     return inputFault(path + ": " + StringRef(error.what()).rtrim());
