@@ -11,6 +11,8 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace graft;
 using namespace graft::spec;
