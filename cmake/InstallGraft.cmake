@@ -39,5 +39,5 @@ install(EXPORT GraftRuntimeTargets NAMESPACE Graft:: DESTINATION ${package} COMP
 install(EXPORT GraftCompilerTargets NAMESPACE Graft:: DESTINATION ${package} COMPONENT GraftCompilerTargets)
 configure_package_config_file(cmake/GraftConfig.cmake.in ${PROJECT_BINARY_DIR}/GraftConfig.cmake INSTALL_DESTINATION ${package})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/GraftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/GraftConfig.cmake ${PROJECT_BINARY_DIR}/GraftConfigVersion.cmake cmake/GraftModel.cmake
+install(FILES ${PROJECT_BINARY_DIR}/GraftConfig.cmake ${PROJECT_BINARY_DIR}/GraftConfigVersion.cmake cmake/GraftModel.cmake cmake/GraftPlugin.cmake
   DESTINATION ${package})

@@ -8,7 +8,7 @@ import lit.formats
 config.name = "graft"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Fixtures", "Plugins", "Inputs", "CMakeLists.txt"]
+config.excludes = ["Fixtures", "Inputs", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)
 
 config.environment["PATH"] = os.pathsep.join(

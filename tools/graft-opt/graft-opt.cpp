@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Register/Plugins.h"
 #include "graft/Register/Register.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -12,6 +13,7 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   graft::registerEverything(registry);
+  graft::loadDialectsOfPassPlugins(argc, argv, registry);
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Graft's modular graph optimizer\n", registry));
 }

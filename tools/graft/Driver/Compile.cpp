@@ -15,6 +15,7 @@
 #include "graft/Import/Import.h"
 #include "graft/Link/Sites.h"
 #include "graft/Onnx/Origin.h"
+#include "graft/Register/Plugins.h"
 #include "graft/Register/Register.h"
 #include "graft/Spec/Spec.h"
 
@@ -35,8 +36,8 @@ namespace {
 /// A compilation on its way through the levels.
 class Compilation {
 public:
-  explicit Compilation(const CompileOptions &options)
-      : options(options), context(registry()),
+  Compilation(const CompileOptions &options, const DialectRegistry &registry)
+      : options(options), context(registry),
         diagnostics(&context, options.backbone, options.warningsAreErrors) {
     phaseOptions.residency = options.residency;
     phaseOptions.codegen.target = options.target;
@@ -48,12 +49,6 @@ public:
   int run();
 
 private:
-  static DialectRegistry registry() {
-    DialectRegistry registry;
-    registerDialects(registry);
-    return registry;
-  }
-
   /// Takes the time of a phase; shows its name on a terminal.
   LogicalResult runTimed(const PhaseInfo &info);
   LogicalResult run(const PhaseInfo &info);
@@ -304,4 +299,11 @@ int Compilation::run() {
   return 0;
 }
 
-int graft::compile(const CompileOptions &options) { return Compilation(options).run(); }
+int graft::compile(const CompileOptions &options) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  for (const std::string &plugin : options.plugins)
+    if (llvm::Error error = loadPlugin(plugin, registry))
+      return reportFault(std::move(error));
+  return Compilation(options, registry).run();
+}

@@ -50,7 +50,8 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_option("--cpu", flags.cpu, "native or generic");
   app.add_option("--precision", flags.precision, "fp32");
   app.add_flag("--allow-links", flags.allowLinks, "External data may be links");
-  app.add_option("--load-plugin", flags.plugins, "A plugin (not yet)")->allow_extra_args(false);
+  app.add_option("--load-plugin", flags.plugins, "A library with routers, aggregators and passes")
+      ->allow_extra_args(false);
   app.add_option("--emit", flags.emit, listLevels() + "; so unless given");
   app.add_flag("--time-report", flags.timeReport, "Say what each phase took");
   app.add_option("--report", flags.report, "A report as HTML (not yet)");
@@ -62,7 +63,7 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
   auto notYet = [](const llvm::Twine &what) {
     return unsupportedFault(what + ": not supported yet");
   };
-  for (const char *flag : {"--repair", "--routing-profile", "--load-plugin", "--report"})
+  for (const char *flag : {"--repair", "--routing-profile", "--report"})
     if (app.count(flag))
       return notYet(flag);
   if (flags.target == "cuda")
@@ -176,6 +177,7 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
     return std::move(error);
   CompileOptions options;
   options.backbone = flags.backbone;
+  options.plugins = flags.plugins;
   options.output = flags.output;
   options.spec = flags.spec;
   options.splitTasks = flags.splitTasks;

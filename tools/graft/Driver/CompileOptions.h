@@ -12,12 +12,14 @@
 #include "graft/Pipelines/Phases.h"
 
 #include <string>
+#include <vector>
 
 namespace graft {
 
 struct CompileOptions {
   std::string backbone;
-  std::string output; ///< "-": text to standard output, without weights
+  std::string output;               ///< "-": text to standard output, without weights
+  std::vector<std::string> plugins; ///< libraries with dialects and passes, in order
   LinkOptions link;
   std::string spec; ///< a file that states routers and modules, or nothing
   ResidencyOptions residency;
