@@ -25,6 +25,7 @@ static void buildLink(OpPassManager &pm, const PhaseOptions &) {
 }
 
 static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(createMergeModulesPass());
   pm.addPass(createInlineModulesPass({options.denseRouting}));
   pm.addNestedPass<func::FuncOp>(createRaiseOnnxPass());
 }
@@ -59,7 +60,8 @@ static constexpr PhaseInfo kPhases[] = {
      "adapters bound, mixtures raised: where which module enters; nothing is specialised or folded",
      buildLink},
     {Phase::Raise, "raise", "", false,
-     "modules inlined; norms, GELU and attention as one op each, where an exporter took them apart",
+     "modules that are the same merged, all inlined; norms, GELU and attention as one op each, "
+     "where an exporter took them apart",
      buildRaise},
     {Phase::Specialize, "specialize", "", false,
      "a body for each stage of the tree of tasks; modules folded, or beside the frozen weights",

@@ -26,6 +26,21 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
   let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
 }
 
+def MergeModulesPass : Pass<"graft-merge-modules", "::mlir::ModuleOp"> {
+  let summary = "Make modules that are the same one";
+  let description = [{
+    Precondition: a linked module. Parameters that modules read are one if their types and bytes are the same, and modules are one if they compute the same of the
+    same parameters, whatever they and their sites are called: adapters of different tasks that were never trained at a site, copies of an expert. Tasks that
+    part in nothing else then share a stage.
+
+    Before: `modular.apply %r [@e0, @e1](%x)`, with bodies that are the same
+    After: `modular.apply %r [@e0, @e0](%x)`, and no @e1
+
+    Leaves alone: the parameters of the backbone, and which modules a route chooses.
+  }];
+  let dependentDialects = ["::graft::modular::ModularDialect"];
+}
+
 def InlineModulesPass : Pass<"graft-inline-modules", "::mlir::ModuleOp"> {
   let summary = "Make routers and modules part of the backbone";
   let description = [{
