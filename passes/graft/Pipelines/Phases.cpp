@@ -25,6 +25,7 @@ static void buildLink(OpPassManager &pm, const PhaseOptions &) {
 }
 
 static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(createPruneModulesPass(options.routingProfile, options.onPrune));
   pm.addPass(createMergeModulesPass());
   pm.addPass(createInlineModulesPass({options.denseRouting}));
   pm.addNestedPass<func::FuncOp>(createRaiseOnnxPass());
@@ -60,7 +61,8 @@ static constexpr PhaseInfo kPhases[] = {
      "adapters bound, mixtures raised: where which module enters; nothing is specialised or folded",
      buildLink},
     {Phase::Raise, "raise", "", false,
-     "modules that are the same merged, all inlined; norms, GELU and attention as one op each, "
+     "unused modules left out, equal ones merged, all inlined; norms, GELU and attention as one op "
+     "each, "
      "where an exporter took them apart",
      buildRaise},
     {Phase::Specialize, "specialize", "", false,

@@ -10,6 +10,7 @@
 
 #include "graft/Analysis/Residency.h"
 #include "graft/Codegen/Cpu/Codegen.h"
+#include "graft/Transforms/Passes.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -43,6 +44,10 @@ struct PhaseOptions {
   CodegenOptions codegen;
   /// Whether every module is computed for every row: the oracle of what is sparse.
   bool denseRouting = false;
+  /// A file of `graft run --routing-stats`: modules that it never uses are left out. None if empty.
+  std::string routingProfile;
+  /// Called with each router of that profile; or null.
+  std::function<void(const PrunedRouter &)> onPrune;
   /// Called with what Specialize has decided, while the plan's ops are there; or null.
   std::function<void(const ResidencyPlan &)> onPlan;
 };

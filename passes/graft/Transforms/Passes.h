@@ -28,6 +28,18 @@ namespace graft {
 std::unique_ptr<mlir::Pass>
 createPlanResidencyPass(const ResidencyOptions &options,
                         std::function<void(const ResidencyPlan &)> onPlan);
+
+/// What a profile has made of one router.
+struct PrunedRouter {
+  std::string router;
+  int64_t left, modules; ///< how many modules were left out, of how many
+  double lost;           ///< their share of the profile's weights
+};
+
+/// The pass on the profile in a file, none if the path is empty; `onPrune`, if any, is told of each
+/// router of the profile.
+std::unique_ptr<mlir::Pass>
+createPruneModulesPass(llvm::StringRef profile, std::function<void(const PrunedRouter &)> onPrune);
 } // namespace graft
 
 #endif // GRAFT_TRANSFORMS_PASSES_H

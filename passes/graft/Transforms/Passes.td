@@ -26,6 +26,24 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
   let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
 }
 
+def PruneModulesPass : Pass<"graft-prune-modules", "::mlir::ModuleOp"> {
+  let summary = "Leave out the modules that a routing profile never uses";
+  let description = [{
+    Precondition: a linked module, and a profile: what `graft run --routing-stats` wrote of it. A module that no row of any task took is left out of its
+    router, whose other modules are numbered anew; a route that chooses it later finds its slot empty.
+
+    Before: `modular.router @gate(…) over ["a", "b", "c"] { … modular.yield %chosen, %weights }`, `modular.apply %r [@a, @b, @c](%x)`
+    After: `modular.router @gate(…) over ["a", "c"] { … modular.yield %renumbered, %weights }`, `modular.apply %r [@a, @c](%x)`
+
+    Leaves alone: routers that the profile does not name, those fixed by task, and weights, which are not brought to another sum. Refuses a profile of another
+    model, and one in which no row takes a module.
+  }];
+  let options = [
+    Option<"profile", "profile", "std::string", "", "the file; nothing is done without">,
+  ];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
+}
+
 def MergeModulesPass : Pass<"graft-merge-modules", "::mlir::ModuleOp"> {
   let summary = "Make modules that are the same one";
   let description = [{

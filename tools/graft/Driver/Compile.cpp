@@ -41,6 +41,8 @@ public:
         diagnostics(&context, options.backbone, options.warningsAreErrors) {
     phaseOptions.residency = options.residency;
     phaseOptions.codegen.target = options.target;
+    phaseOptions.routingProfile = options.routingProfile;
+    phaseOptions.onPrune = [this](const PrunedRouter &router) { pruned.push_back(router); };
     phaseOptions.onPlan = [this](const ResidencyPlan &plan) {
       residency = describeResidency(plan); // names: the plan's ops are gone after the split
     };
@@ -84,6 +86,7 @@ private:
 
   OwningOpRef<mlir::ModuleOp> module;     ///< onnx, then modular
   OwningOpRef<mlir::ModuleOp> codeModule; ///< the bodies of stages, down to LLVM
+  std::vector<PrunedRouter> pruned;
   ResidencyReport residency;
   llvm::json::Object rows;
   llvm::json::Array routers;
@@ -268,6 +271,10 @@ int Compilation::fail(const PhaseInfo &info) {
 
 void Compilation::report() {
   if (options.emit == Phase::Write) {
+    for (const PrunedRouter &router : pruned)
+      llvm::outs() << llvm::formatv("router {0}: {1} of {2} modules left out, {3:F4} of the "
+                                    "profile's weights lost\n",
+                                    router.router, router.left, router.modules, router.lost);
     printResidency(llvm::outs(), residency, options.residency);
     llvm::outs() << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes
                  << " before packing\n"

@@ -45,7 +45,8 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_option("--memory-budget", flags.budget, "Bytes of weights in the library: N[K|M|G]");
   app.add_flag("--split-tasks", flags.splitTasks, "A library per task beside one weights file");
   app.add_flag("--repair", flags.repair, "Repair what an exporter froze (not yet)");
-  app.add_option("--routing-profile", flags.routingProfile, "Leave unused experts out (not yet)");
+  app.add_option("--routing-profile", flags.routingProfile,
+                 "Leave out the modules that this profile never uses");
   app.add_option("--target", flags.target, "cpu; cuda later");
   app.add_option("--cpu", flags.cpu, "native or generic");
   app.add_option("--precision", flags.precision, "fp32");
@@ -63,7 +64,7 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
   auto notYet = [](const llvm::Twine &what) {
     return unsupportedFault(what + ": not supported yet");
   };
-  for (const char *flag : {"--repair", "--routing-profile", "--report"})
+  for (const char *flag : {"--repair", "--report"})
     if (app.count(flag))
       return notYet(flag);
   if (flags.target == "cuda")
@@ -178,6 +179,7 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
   CompileOptions options;
   options.backbone = flags.backbone;
   options.plugins = flags.plugins;
+  options.routingProfile = flags.routingProfile;
   options.output = flags.output;
   options.spec = flags.spec;
   options.splitTasks = flags.splitTasks;

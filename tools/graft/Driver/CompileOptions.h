@@ -20,6 +20,7 @@ struct CompileOptions {
   std::string backbone;
   std::string output;               ///< "-": text to standard output, without weights
   std::vector<std::string> plugins; ///< libraries with dialects and passes, in order
+  std::string routingProfile;       ///< see PhaseOptions
   LinkOptions link;
   std::string spec; ///< a file that states routers and modules, or nothing
   ResidencyOptions residency;
