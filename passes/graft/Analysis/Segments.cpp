@@ -34,6 +34,15 @@ bool graft::isLastAxis(int64_t axis, Value value) {
   return rank && (axis == -1 || axis == *rank - 1);
 }
 
+/// Whether the op takes a part of each vector along the last dimension, the same of all.
+static bool slicesVectors(onnx::SliceOp slice) {
+  auto axes = slice.getAxes() ? slice.getAxes().getDefiningOp<onnx::ConstantOp>() : nullptr;
+  auto numbers = axes ? dyn_cast<DenseIntElementsAttr>(axes.getValue()) : nullptr;
+  return numbers && llvm::all_of(numbers.getValues<APInt>(), [&](const APInt &axis) {
+           return isLastAxis(axis.getSExtValue(), slice.getData());
+         });
+}
+
 bool graft::keepsVectorsApart(Operation *op) {
   if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op))
     return isLastAxis(softmax.getAxis(), softmax.getInput());
@@ -119,6 +128,8 @@ bool Segments::isRowWise(Operation *op) const {
   }
   if (auto norm = dyn_cast<onnx::LayerNormalizationOp>(op))
     return isLastAxis(norm.getAxis(), norm.getX()) && norm->getNumResults() == 1;
+  if (auto slice = dyn_cast<onnx::SliceOp>(op))
+    return slicesVectors(slice);
   return isa<onnx::WhereOp, onnx::CastOp>(op) || keepsVectorsApart(op);
 }
 
