@@ -101,3 +101,31 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %c: tensor<?x1x
   %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
   return %y, %c : tensor<?x2xf32>, tensor<?x1xi64>
 }
+
+// -----
+
+// A capacity that empties slots after they were weighed: the host sees what the weights are of, and then what is left.
+
+// CHECK: module attributes {modular.routers = [{{.*}}name = "full", slots = 1 : i64, weighs = false, weights = f32}]}
+modular.router @full(%x: tensor<?x2xf32>) over ["e0", "e1"] {
+  %all = modular.select_top 1 of %x : tensor<?x2xf32> -> tensor<?x1xi64>
+  %weights = modular.weigh %all by %x normalized by nothing : tensor<?x1xi64>, tensor<?x2xf32> -> tensor<?x1xf32>
+  %kept = modular.limit %all to count 3 among 2 : tensor<?x1xi64>
+  modular.yield %kept, %weights : tensor<?x1xi64>, tensor<?x1xf32>
+}
+modular.module @same function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  modular.yield %x : tensor<?x2xf32>
+}
+// CHECK-LABEL: func.func @main
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf32> {
+  // CHECK: %{{.*}}, %[[ALL:.*]] = onnx.TopK
+  // CHECK: modular.expose 0 "full"(%[[ALL]]) : (tensor<?x1xi64>) -> tensor<?x1xi64>
+  // CHECK: onnx.GatherElements
+  // CHECK: %[[LAST:.*]]:2 = modular.expose 0 "full"(%{{.*}}, %{{.*}}) :
+  // CHECK-NOT: modular.expose
+  // CHECK: modular.route_of %[[LAST]]#0, %[[LAST]]#1
+  %r = modular.route @full(%x) : (tensor<?x2xf32>) -> !modular.route<2, 1>
+  %p = modular.apply %r [@same, @same](%x) : !modular.route<2, 1>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+  %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}

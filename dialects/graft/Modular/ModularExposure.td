@@ -14,8 +14,9 @@ def Modular_ExposeOp : Modular_Op<"expose", [NoMemoryEffect]> {
   let summary = "Shows a route to the host, which may change it";
   let description = [{
     Stands on the route of router `router`, the library's router `number`, when the router's body is inlined. The results are what the host leaves of the
-    operands: themselves, unless a run gives routes. Where the weights are computed from what is chosen there is one on `chosen` before they are, so
-    that routes that are given are weighed by the router; the one with `weights` is the last word.
+    operands: themselves, unless a run gives routes. Where the weights are computed from what is chosen there is one on that before they are, so
+    that routes that are given are weighed by the router, or, where a capacity empties slots of it afterwards, so that the host knows whose the weights
+    were; the one with `weights` is the last word.
 
     Constraints:
     - (expose-C1) the operands are (rows, slots), and there is a result for each, of its type.

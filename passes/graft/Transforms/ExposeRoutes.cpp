@@ -36,13 +36,28 @@ static bool dependsOn(Value value, Value from) {
   return false;
 }
 
+/// What is chosen as the body of a router weighs it: what it yields, or what that is made of, as
+/// where a capacity empties slots afterwards. Null where the weights are of something else.
+static Value findWeighed(Value chosen, Value weights) {
+  SmallVector<Value> worklist = {chosen};
+  for (size_t i = 0; i < worklist.size(); ++i) {
+    if (dependsOn(weights, worklist[i]))
+      return worklist[i];
+    if (Operation *op = worklist[i].getDefiningOp())
+      for (Value operand : op->getOperands())
+        if (operand.getType() == chosen.getType() && !llvm::is_contained(worklist, operand))
+          worklist.push_back(operand);
+  }
+  return Value();
+}
+
 void RouteExposer::begin(OpBuilder &builder, RouteOp route, RouterOpInterface router,
                          IRMapping &mapping) {
   current = isa<func::FuncOp>(route->getParentOp()) ? route : RouteOp();
   if (!current)
     return;
   Operation *yield = router.getRouteBody()->front().getTerminator();
-  yielded = yield->getOperand(0);
+  weighed = findWeighed(yield->getOperand(0), yield->getOperand(1));
   Router &described = routers.emplace_back();
   auto isTaken = [&](StringRef name) {
     return llvm::any_of(ArrayRef(routers).drop_back(),
@@ -52,12 +67,12 @@ void RouteExposer::begin(OpBuilder &builder, RouteOp route, RouterOpInterface ro
   for (unsigned times = 2; isTaken(described.name); ++times)
     described.name = (route.getRouter() + "#" + Twine(times)).str();
   described.slots = router.getSlots();
-  described.weighs = dependsOn(yield->getOperand(1), yielded);
+  described.weighs = weighed == yield->getOperand(0);
   described.weights = getElementTypeOrSelf(yield->getOperand(1).getType());
   described.modules = router.getModuleNames();
   described.parameters.resize(described.modules.size());
-  if (described.weighs && isa<BlockArgument>(yielded))
-    mapping.map(yielded, expose(builder, mapping.lookup(yielded)));
+  if (isa_and_nonnull<BlockArgument>(weighed))
+    mapping.map(weighed, expose(builder, mapping.lookup(weighed)));
 }
 
 Value RouteExposer::expose(OpBuilder &builder, Value chosen) {
@@ -67,8 +82,8 @@ Value RouteExposer::expose(OpBuilder &builder, Value chosen) {
 }
 
 void RouteExposer::inlined(OpBuilder &builder, Operation *op, IRMapping &mapping) {
-  if (current && routers.back().weighs && yielded.getDefiningOp() == op)
-    mapping.map(yielded, expose(builder, mapping.lookup(yielded)));
+  if (current && weighed && weighed.getDefiningOp() == op)
+    mapping.map(weighed, expose(builder, mapping.lookup(weighed)));
 }
 
 std::pair<Value, Value> RouteExposer::end(OpBuilder &builder, Value chosen, Value weights) {

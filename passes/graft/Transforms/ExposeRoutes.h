@@ -60,7 +60,7 @@ private:
   llvm::DenseMap<mlir::Value, unsigned> numbers; ///< by route
   // The route that is being inlined.
   modular::RouteOp current; ///< null if it stays hidden
-  mlir::Value yielded;      ///< what the router's body yields as chosen
+  mlir::Value weighed; ///< of its router's body, what is chosen as the weights are of it, or null
 };
 
 } // namespace graft

@@ -53,8 +53,10 @@ typedef struct graft_host {
   /// Null unless somebody looks at routes; absent from the tables of runtimes that know of none:
   /// `struct_size` tells. Called by the thread that runs the stage, with the number of a router of
   /// the manifest and its (rows, slots) of chosen modules and of weights, which the host may
-  /// change in place; what follows sees what it leaves. A router that weighs what is chosen calls
-  /// twice: before it weighs, with null weights, and after.
+  /// change in place; what follows sees what it leaves. A router whose weights are computed from
+  /// what is chosen calls twice: before it weighs, with null weights, and after. Where slots are
+  /// emptied in between (the manifest's `weighs` is false), what the first call leaves is weighed
+  /// as it is.
   void (*route)(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights);
 } graft_host;
 

@@ -185,10 +185,17 @@ Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weight
   for (int64_t i = 0; i < rows * router.slots; ++i)
     if (uint64_t(chosen[i]) >= router.modules.size())
       chosen[i] = -1;
+  if (!weights && !router.weighs) {
+    weighed.assign(chosen, chosen + rows * router.slots);
+    weighedBy = number;
+    return {};
+  }
   auto replaceFor = [&](uint32_t task, int64_t begin, int64_t end) {
     const graft_route *given = find(uint32_t(number), task);
     return given ? replace(router, *given, begin, end, chosen, weights) : Status();
   };
+  if (weighedBy != number || weighed.size() != size_t(rows * router.slots))
+    weighed.clear();
   // Where all of the batch runs for a task, all of what is given does.
   if (!isPart || runsAll) {
     if (Status status = replaceFor(stageTasks.front(), 0, rows); status.failed())
@@ -200,6 +207,7 @@ Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weight
           status.failed())
         return status;
   }
+  weighed.clear();
   if (!weights || !request.on_route)
     return {};
   if (!isPart)
@@ -224,7 +232,8 @@ Status Routes::replace(const RouterInfo &router, const graft_route &given, int64
     int64_t *here = chosen + row * router.slots;
     char *weighs = weights ? static_cast<char *>(weights) + size_t(row) * slots * bytes : nullptr;
     if (keepsWeights) {
-      rowChosen.assign(here, here + slots);
+      const int64_t *of = weighed.empty() ? here : weighed.data() + row * router.slots;
+      rowChosen.assign(of, of + slots);
       std::memcpy(rowWeights.data(), weighs, slots * bytes);
       std::memset(weighs, 0, slots * bytes);
       for (size_t s = 0; s < slots; ++s) {

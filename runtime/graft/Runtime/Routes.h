@@ -70,6 +70,8 @@ private:
   // Kept between calls for their memory.
   std::vector<const char *> names;
   std::vector<int64_t> positions, ownChosen, rowChosen;
+  std::vector<int64_t> weighed; ///< what the weights that come next are of, if that is shown
+  int64_t weighedBy = -1;       ///< the router that does
   std::vector<char> ownWeights, rowWeights;
 };
 

@@ -344,7 +344,7 @@ TEST(RoutesTest, RefusesWhatDoesNotFit) {
 
 TEST(RoutesTest, RefusesModulesWithoutAWeight) {
   Routed routed;
-  routed.x = {0, 1, 2, 1, 3, 6};
+  routed.x = {-1, 1, 2, 1, 3, 6};
   const Numbers turned = {2, 1, -1, 2, 1, 0}, wrong = {2, 0, 1, 2, 1, 0};
   routed.give("soft", 3, turned);
   EXPECT_FLOAT_EQ(routed.run()["y"].values[0], 8.0f / 3 + 210);
@@ -356,9 +356,20 @@ TEST(RoutesTest, RefusesModulesWithoutAWeight) {
             "give the weights too");
 }
 
+TEST(RoutesTest, KeepsWeightsOfWhatWasDropped) {
+  Routed routed;
+  routed.x = {4, 60, 2, 1, 3, 6};
+  EXPECT_FLOAT_EQ(routed.run()["y"].values[0], (60 * 2 + 4) / 64.0f + 204);
+  EXPECT_EQ(routed.seen[1].chosen, (Numbers{0, -1, 2, 0, 1, 2}));
+  const Numbers chosen = {1, 0, -1, 0, 1, 2};
+  routed.give("soft", 3, chosen);
+  EXPECT_FLOAT_EQ(routed.run()["y"].values[0], (60 * 2 + 4) / 64.0f + 604);
+  EXPECT_EQ(routed.seen[1].weights, (Floats{60, 4, 0, 1, 3, 6}));
+}
+
 TEST(RoutesTest, ShowsEmptySlotsAsSuch) {
   Routed routed;
-  routed.x = {0, 1, 2, 1, 0, 6};
+  routed.x = {-1, 1, 2, 1, -2, 6};
   routed.run();
   EXPECT_EQ(routed.seen[1].chosen, (Numbers{-1, 1, 2, 0, -1, 2}));
 }

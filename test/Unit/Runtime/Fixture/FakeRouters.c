@@ -7,7 +7,8 @@
 /// What the compiler would make of a model of x[b, s, 3], whose b * s rows are routed twice:
 ///   gate[b, s] = sum over the 2 greatest of w * (module + 1), the weights their share of x
 ///                a stage that all tasks share
-///   y[b, s]    = gate + sum over the up to 3 whose x is not 0 of scale * x * 10^module
+///   y[b, s]    = gate + sum over the up to 3 whose x is not negative of scale * x * 10^module,
+///                of which those above 50 are dropped after they were weighed
 ///                base (scale 1) and a (scale 2), one body
 /// and `looks`, 1 if the host looks at routes.
 ///
@@ -127,9 +128,12 @@ static int32_t softRun(const graft_host *host, const void *const *parameters, gr
   int64_t *chosen = (int64_t *)(arena + offsets[0]);
   float *weighs = (float *)(arena + offsets[1]), *out = values[2].data;
   for (int64_t i = 0; i < 3 * rows; ++i) {
-    chosen[i] = x[i] == 0 ? 99 : i % 3;
+    chosen[i] = x[i] < 0 ? 99 : i % 3;
     weighs[i] = *(const float *)parameters[0] * x[i];
   }
+  exchange(host, 1, rows, chosen, NULL);
+  for (int64_t i = 0; i < 3 * rows; ++i)
+    chosen[i] = x[i] > 50 ? -1 : chosen[i];
   exchange(host, 1, rows, chosen, weighs);
   for (int64_t r = 0; r < rows; ++r) {
     out[r] = gate[r];
