@@ -200,17 +200,18 @@ LogicalResult ApplyOp::verify() {
 /// A module's signature against what it is applied to and what is said that it gives.
 static LogicalResult verifySignature(ApplyOp apply, const Twine &what, TypeRange arguments,
                                      TypeRange results) {
-  auto fitsBut = [](Type expected, Type found) {
+  auto fitsBut = [](Type expected, Type found, bool anyRows = false) {
     auto first = dyn_cast<RankedTensorType>(expected), second = dyn_cast<RankedTensorType>(found);
     // A module sees the rows that it is chosen for: how many, nobody knows.
     return first && second && first.getRank() == second.getRank() && first.getRank() > 0 &&
-           second.isDynamicDim(0) &&
+           (anyRows || second.isDynamicDim(0)) &&
            fits(RankedTensorType::get(first.getShape().drop_front(), first.getElementType()),
                 RankedTensorType::get(second.getShape().drop_front(), second.getElementType()));
   };
   RankedTensorType part = apply.getParts().getType().getType();
   bool ok = arguments.size() == apply.getInputs().size() && results.size() == 1 &&
-            fitsBut(part, results.front());
+            // Of a region, shape inference may have found out.
+            fitsBut(part, results.front(), /*anyRows=*/apply.isInlined());
   for (auto [input, argument] : llvm::zip(apply.getInputs().getTypes(), arguments))
     ok = ok && fitsBut(input, argument);
   if (ok)
