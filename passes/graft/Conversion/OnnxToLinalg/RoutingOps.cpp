@@ -146,6 +146,8 @@ static LogicalResult lowerParts(Lowering &l, Operation *op) {
       (aggregate && aggregate.getAggregation() != modular::Aggregation::WeightedSum))
     return l.unsupported(op, "it is not inlined (graft-inline-modules)");
   Value result = op->getResult(0);
+  l.checkEqual(l.get(route.getWeights()).dims[0], l.get(route.getChosen()).dims[0],
+               "weights have another number of rows than what is chosen");
   if (apply->hasAttr("modular.dense"))
     return aggregate ? sumDense(l, result, apply, route) : collectDense(l, result, apply, route);
   auto ops = segmentBodies(apply);

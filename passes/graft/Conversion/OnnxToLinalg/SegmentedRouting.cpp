@@ -124,6 +124,7 @@ FailureOr<SegmentedParts> SegmentedLowering::run(ArrayRef<SegmentedOp> ops) {
   Block &body = apply.getBodies().front().front();
   for (auto [argument, value] : llvm::zip(body.getArguments(), apply.getInputs())) {
     Tensor input = l.get(value);
+    l.checkEqual(input.dims[0], chosen.dims[0], "an input has another number of rows");
     Tensor init = l.empty({rows, input.dims[1]}, input.element());
     auto gather = dispatch::GatherOp::create(l.b, input.value, order, offsets, init.value, slots);
     l.set(argument, {gather.getResult(0), init.dims});
