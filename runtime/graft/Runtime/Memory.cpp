@@ -17,7 +17,10 @@ Memory graft::runtime::allocateMemory(int64_t bytes) {
   int64_t aligned;
   if (bytes < 0 || !checkedAlign(bytes > 0 ? bytes : 1, aligned))
     return nullptr;
-  return Memory(std::aligned_alloc(kAlignment, size_t(aligned)));
+  // Of exactly that size: AddressSanitizer would not see an overrun into a rounded rest.
+  void *memory = nullptr;
+  return Memory(
+      ::posix_memalign(&memory, kAlignment, size_t(bytes > 0 ? bytes : 1)) == 0 ? memory : nullptr);
 }
 
 char *Arena::reserve(int64_t bytes) {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Artifact/Artifact.h"
+#include "graft/Analysis/Residency.h"
 #include "graft/Artifact/Descriptor.h"
 #include "graft/Artifact/Manifest.h"
 #include "graft/Artifact/Storage.h"
@@ -264,7 +265,8 @@ LogicalResult graft::writeArtifact(const ArtifactSpec &spec, const WeightStore &
     return failure();
   llvm::raw_fd_ostream stream(fd, /*shouldClose=*/true);
   WeightsObject::begin(stream);
-  StorageWriter writer(stream, WeightsObject::kDataOffset, weights);
+  StorageWriter writer(stream, WeightsObject::kDataOffset, weights,
+                       spec.instrumented ? kWeightAlignment : 0);
   std::vector<std::vector<unsigned>> parameters;
   LogicalResult stored = store(spec, writer, parameters, loc);
   if (succeeded(stored))

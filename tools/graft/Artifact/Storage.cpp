@@ -147,7 +147,7 @@ FailureOr<unsigned> StorageWriter::add(modular::WeightAttr weight, Attribute pac
   }
   auto [it, added] = contents.try_emplace(hashOf(content), facts.blobs.size());
   if (added) {
-    uint64_t position = llvm::alignTo(facts.bytes, kWeightAlignment);
+    uint64_t position = llvm::alignTo(facts.bytes + between, kWeightAlignment);
     stream.write_zeros(base + position - stream.tell());
     stream.write(content.data(), content.size());
     facts.blobs.push_back({weight.getKey().str(), position, content.size()});

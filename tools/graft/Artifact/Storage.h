@@ -21,9 +21,10 @@ namespace graft {
 /// one rearranged weight is held in memory.
 class StorageWriter {
 public:
-  /// `base` is where the weights begin in `stream`.
-  StorageWriter(llvm::raw_ostream &stream, uint64_t base, const WeightStore &store)
-      : stream(stream), base(base), store(store) {}
+  /// `base` is where the weights begin in `stream`; so many bytes at least stay free between two.
+  StorageWriter(llvm::raw_ostream &stream, uint64_t base, const WeightStore &store,
+                uint64_t between = 0)
+      : stream(stream), base(base), between(between), store(store) {}
 
   /// The index in the report's blobs of a weight in the form that `packing` describes.
   mlir::FailureOr<unsigned> add(modular::WeightAttr weight, mlir::Attribute packing,
@@ -33,7 +34,7 @@ public:
 
 private:
   llvm::raw_ostream &stream;
-  uint64_t base;
+  uint64_t base, between;
   const WeightStore &store;
   StorageReport facts;
   llvm::DenseMap<std::pair<mlir::Attribute, mlir::Attribute>, unsigned> known;

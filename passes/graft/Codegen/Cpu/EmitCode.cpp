@@ -66,10 +66,13 @@ bool graft::emitModule(llvm::Module &module, const CodegenOptions &options, Emit
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
+  if (options.optLevel == 0)
+    machine->setOptLevel(llvm::CodeGenOptLevel::None);
   llvm::ModulePassManager passes =
       builder.buildPerModuleDefaultPipeline(options.optLevel >= 3   ? llvm::OptimizationLevel::O3
                                             : options.optLevel == 2 ? llvm::OptimizationLevel::O2
-                                                                    : llvm::OptimizationLevel::O1);
+                                            : options.optLevel == 1 ? llvm::OptimizationLevel::O1
+                                                                    : llvm::OptimizationLevel::O0);
   if (options.instrumented)
     passes.addPass(llvm::AddressSanitizerPass(llvm::AddressSanitizerOptions()));
   passes.run(module, modules);
