@@ -54,16 +54,21 @@ function(graft_add_precompiled)
   add_custom_target(graft-precompiled DEPENDS ${PROJECT_BINARY_DIR}/graft.pch)
 endfunction()
 
-# graft_add_library(NAME sources...): objects that become part of libGraft.so.
-function(graft_add_library name)
-  add_library(${name} OBJECT ${ARGN})
-  add_dependencies(${name} graft-headers)
-  graft_compile_settings(${name})
+# graft_use_precompiled(NAME): for a target whose code is compiled as libGraft.so's is.
+function(graft_use_precompiled name)
   if(TARGET graft-precompiled)
     # The path as it is seen where Ninja runs; the file itself is among what a compilation says that it read.
     add_dependencies(${name} graft-precompiled)
     target_compile_options(${name} PRIVATE "SHELL:-include-pch graft.pch" "SHELL:-Xclang -fno-pch-timestamp" "SHELL:-Xclang -fno-validate-pch")
   endif()
+endfunction()
+
+# graft_add_library(NAME sources...): objects that become part of libGraft.so.
+function(graft_add_library name)
+  add_library(${name} OBJECT ${ARGN})
+  add_dependencies(${name} graft-headers)
+  graft_compile_settings(${name})
+  graft_use_precompiled(${name})
   target_include_directories(${name} SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS} ${LLD_INCLUDE_DIRS})
   set_property(GLOBAL APPEND PROPERTY GRAFT_LIBRARIES ${name})
 endfunction()
