@@ -2,13 +2,17 @@
 # Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Exports tiny random mixtures of experts with torch's two ONNX exporters, and writes what they should give, computed by
-torch in double precision, and how many routers are to be found in each. Needs torch, transformers, peft, onnx and onnxscript;
-what it writes to mixtures/ is committed. For some there is a LoRA on gate and experts, saved by PEFT."""
+torch in double precision, and how many routers are to be found in each; and what is like a mixture and is none. Needs torch,
+transformers, peft, onnx and onnxscript; what it writes to mixtures/ is committed. For some there is a LoRA on gate and experts,
+saved by PEFT. Of some an exporter freezes what depends on data: they are refused unless that is to be repaired. Arguments are
+names of models to write; all unless given."""
 
 import copy
 import json
 import logging
+import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,9 @@ import onnx
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import MixtralConfig, MixtralForCausalLM, Qwen2MoeConfig, Qwen2MoeForCausalLM
+from torch.nn import functional as F
+from transformers import (DeepseekV3Config, DeepseekV3ForCausalLM, GptOssConfig, GptOssForCausalLM, MixtralConfig, MixtralForCausalLM,
+                          Qwen2MoeConfig, Qwen2MoeForCausalLM)
 
 HERE = Path(__file__).resolve().parent / "mixtures"
 HIDDEN, INNER, EXPERTS = 16, 24, 4
@@ -84,36 +90,247 @@ class GatedUnit(nn.Module):
         return shares[0] * first + shares[1] * second
 
 
-def batched():
-    """Mixtral's block with each token's weights gathered."""
-    config = MixtralConfig(hidden_size=HIDDEN, intermediate_size=INNER, num_hidden_layers=1, num_attention_heads=2,
-                           num_key_value_heads=1, num_local_experts=EXPERTS, num_experts_per_tok=2, vocab_size=50)
-    model = MixtralForCausalLM(config)
-    model.set_experts_implementation("batched_mm")
+class Loop(nn.Module):
+    """A loop over experts, each of which sees the rows that chose it. `how` is the way in which rows are taken and put back."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.gate = how, nn.Linear(HIDDEN, EXPERTS, bias=False)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(HIDDEN, INNER), nn.SiLU(), nn.Linear(INNER, HIDDEN)) for _ in range(EXPERTS))
+
+    def forward(self, x):
+        rows = x.reshape(-1, HIDDEN)
+        weights, chosen = self.gate(rows).softmax(-1).topk(2, -1)
+        weights = weights / weights.sum(-1, keepdim=True)
+        return getattr(self, self.how)(rows, weights, chosen, torch.zeros_like(rows)).reshape(x.shape)
+
+    def index_add(self, x, weights, chosen, result):
+        for number, expert in enumerate(self.experts):
+            row, slot = torch.where(chosen == number)
+            result.index_add_(0, row, expert(x[row]) * weights[row, slot, None])
+        return result
+
+    def one_hot(self, x, weights, chosen, result):
+        mask = F.one_hot(chosen, EXPERTS).permute(2, 1, 0)
+        for number, expert in enumerate(self.experts):
+            slot, row = torch.where(mask[number])
+            result.index_add_(0, row, expert(x[None, row].reshape(-1, HIDDEN)) * weights[row, slot, None])
+        return result
+
+    def masked(self, x, weights, chosen, result):
+        for number, expert in enumerate(self.experts):
+            mask = chosen == number
+            rows = mask.any(-1)
+            result[rows] += (weights * mask).sum(-1)[rows].unsqueeze(-1) * expert(x[rows])
+        return result
+
+    def indexed(self, x, weights, chosen, result):
+        for number, expert in enumerate(self.experts):
+            row, slot = torch.where(chosen == number)
+            result[row] += weights[row, slot, None] * expert(x[row])
+        return result
+
+    def scatter_add(self, x, weights, chosen, result):
+        for number, expert in enumerate(self.experts):
+            row, slot = torch.where(chosen == number)
+            result = result.scatter_add(0, row.unsqueeze(-1).expand(-1, HIDDEN), expert(x[row]) * weights[row, slot].unsqueeze(-1))
+        return result
+
+    def gates(self, x, weights, chosen, result):
+        gates = torch.zeros(x.shape[0], EXPERTS, dtype=x.dtype).scatter(1, chosen, weights)
+        for number, expert in enumerate(self.experts):
+            row = torch.where(gates[:, number] > 0)[0]
+            result = result.index_add(0, row, expert(x[row]) * gates[row, number].unsqueeze(-1))
+        return result
+
+    def where(self, x, weights, chosen, result):
+        for number, expert in enumerate(self.experts):
+            for slot in range(2):
+                mask = (chosen[:, slot] == number).unsqueeze(-1)
+                result = torch.where(mask, result + expert(x) * weights[:, slot, None], result)
+        return result
+
+
+class Switch(Loop):
+    """One expert for each row, in the place of the row: by its number, by a mask, or for all rows."""
+
+    def forward(self, x):
+        weights, chosen = self.gate(x).softmax(-1).max(-1)
+        return getattr(self, self.how)(x, weights, chosen)
+
+    def replaced(self, x, weights, chosen):
+        rows, chosen = x.reshape(-1, HIDDEN), chosen.reshape(-1)
+        result = torch.zeros_like(rows)
+        for number, expert in enumerate(self.experts):
+            row = (chosen == number).nonzero().squeeze(-1)
+            result[row] = expert(rows[row])
+        return result.reshape(x.shape) * weights.unsqueeze(-1)
+
+    def masked(self, x, weights, chosen):
+        result = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            mask = chosen == number
+            result[mask] = expert(x[mask]) * weights[mask].unsqueeze(-1)
+        return result
+
+    def where(self, x, weights, chosen):
+        result = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            result = torch.where((chosen == number).unsqueeze(-1), expert(x) * weights.unsqueeze(-1), result)
+        return result
+
+
+class StackedLoop(nn.Module):
+    """The experts' weights in one tensor, of which each step takes its part."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(HIDDEN, EXPERTS, bias=False)
+        self.wide, self.back = nn.Parameter(0.3 * torch.randn(EXPERTS, 2 * INNER, HIDDEN)), nn.Parameter(0.3 * torch.randn(EXPERTS, HIDDEN, INNER))
+
+    def forward(self, x):
+        rows = x.reshape(-1, HIDDEN)
+        weights, chosen = self.gate(rows).softmax(-1).topk(2, -1)
+        result = torch.zeros_like(rows)
+        for number in range(EXPERTS):
+            row, slot = torch.where(chosen == number)
+            gate, up = F.linear(rows[row], self.wide[number]).chunk(2, -1)
+            result.index_add_(0, row, F.linear(F.silu(gate) * up, self.back[number]) * weights[row, slot, None])
+        return result.reshape(x.shape)
+
+
+class Attention(nn.Module):
+    """No mixture: attention whose keys and values several heads share, under a mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN // 2), nn.Linear(HIDDEN, HIDDEN // 2)
+
+    def forward(self, x):
+        batch, length = x.shape[:2]
+        q = self.q(x).view(batch, length, 4, 4).transpose(1, 2)
+        k, v = (layer(x).view(batch, length, 2, 1, 4).expand(-1, -1, -1, 2, -1).reshape(batch, length, 4, 4).transpose(1, 2)
+                for layer in (self.k, self.v))
+        scores = q @ k.transpose(-1, -2) / 2
+        scores = torch.where(torch.ones(length, length, dtype=torch.bool).tril(), scores, torch.finfo(x.dtype).min)
+        return (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, HIDDEN)
+
+
+class Gates(nn.Module):
+    """No mixture: squeeze-and-excite, a scale for each channel, a highway and a gated residual, one after the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.squeeze, self.excite = nn.Linear(HIDDEN, 4), nn.Linear(4, HIDDEN)
+        self.scale, self.carry, self.inner = nn.Parameter(torch.randn(HIDDEN)), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+        self.gate, self.other, self.pair = nn.Linear(HIDDEN, 1), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, 2)
+
+    def forward(self, x):
+        x = x * self.excite(self.squeeze(x.mean(1, keepdim=True)).relu()).sigmoid()
+        x = x + self.scale * self.inner(x).relu()
+        carry = self.carry(x).sigmoid()
+        x = carry * self.inner(x).tanh() + (1 - carry) * x
+        gate = self.gate(x).sigmoid()
+        x = gate * self.other(x) + (1 - gate) * x
+        shares = self.pair(x.mean(1, keepdim=True)).softmax(-1)  # one for all of a sequence
+        return shares[..., :1] * x + shares[..., 1:] * x.flip(-1)
+
+
+class Heads(nn.Module):
+    """No mixture of experts: the mean of a mixture density, pooling over the greatest, and a step of beam search."""
+
+    def __init__(self):
+        super().__init__()
+        self.shares, self.means, self.words = nn.Linear(HIDDEN, 3), nn.Linear(HIDDEN, 3 * HIDDEN), nn.Embedding(20, HIDDEN)
+
+    def forward(self, x):
+        means = self.means(x).view(*x.shape[:2], 3, HIDDEN)
+        density = (self.shares(x).softmax(-1).unsqueeze(-1) * means).sum(-2)
+        pooled = x.topk(3, -1)[0].mean(-1, keepdim=True)
+        values, words = (x @ self.words.weight.T).log_softmax(-1).topk(2, -1)
+        beams = (self.words(words) * values.exp().unsqueeze(-1)).sum(-2)
+        kept = torch.zeros_like(x).scatter(-1, x.topk(2, -1)[1], 1.0)
+        return density + pooled + beams + kept * x
+
+
+SMALL = {"hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": 1, "num_attention_heads": 2,
+         "num_key_value_heads": 1, "num_experts_per_tok": 2, "vocab_size": 50}
+
+
+def mixtral(how):
+    """Mixtral's block."""
+    model = MixtralForCausalLM(MixtralConfig(num_local_experts=EXPERTS, **SMALL))
+    model.set_experts_implementation(how)
     return model.model.layers[0].mlp
 
 
-def shared():
+def qwen2(how):
     """Qwen2's block: weights as they are, and an expert for all rows behind a gate of its own."""
-    config = Qwen2MoeConfig(hidden_size=HIDDEN, moe_intermediate_size=INNER, intermediate_size=INNER, shared_expert_intermediate_size=20,
-                            num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, num_experts=EXPERTS, num_experts_per_tok=2,
-                            vocab_size=50)
-    model = Qwen2MoeForCausalLM(config)
-    model.set_experts_implementation("batched_mm")
+    model = Qwen2MoeForCausalLM(Qwen2MoeConfig(moe_intermediate_size=INNER, shared_expert_intermediate_size=20, num_experts=EXPERTS, **SMALL))
+    model.set_experts_implementation(how)
     return model.model.layers[0].mlp
 
 
-# The model and the routers to be found.
-MODELS = {"soft": (Soft, 1), "masked": (lambda: Soft(2), 1), "stacked": (Stacked, 1), "compared": (Compared, 1),
-          "gated-unit": (GatedUnit, 0), "mixtral-batched": (batched, 1), "qwen2-shared": (shared, 1)}
+def deepseek(how):
+    """DeepSeek-V3's block: of two groups of experts one is chosen, by scores that a bias corrects; others weigh."""
+    model = DeepseekV3ForCausalLM(DeepseekV3Config(
+        moe_intermediate_size=INNER, n_routed_experts=2 * EXPERTS, n_group=2, topk_group=1, n_shared_experts=1, first_k_dense_replace=0,
+        routed_scaling_factor=1.5, norm_topk_prob=True, q_lora_rank=8, kv_lora_rank=8, qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=8,
+        **SMALL))
+    model.set_experts_implementation(how)
+    block = model.model.layers[0].mlp
+    with torch.no_grad():
+        block.gate.weight.normal_()
+        block.gate.e_score_correction_bias.normal_(std=0.1)
+    return block
 
+
+def gpt_oss(how):
+    """GPT-OSS's block: the softmax is over the scores that are chosen."""
+    model = GptOssForCausalLM(GptOssConfig(num_local_experts=EXPERTS, head_dim=8, **SMALL))
+    model.set_experts_implementation(how)
+    block = model.model.layers[0].mlp
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.normal_(std=0.3)
+    return block
+
+
+@dataclass
+class Model:
+    make: callable
+    routers: int = 1
+    exporters: tuple = ("legacy", "dynamo")
+    shape: tuple = (2, 5)  # of rows that are traced
+    frozen: tuple = ()  # the exporters that freeze what depends on data
+
+
+def loop(how, **facts):
+    return Model(lambda: Loop(how), **facts)
+
+
+MODELS = {
+    "soft": Model(Soft), "masked": Model(lambda: Soft(2)), "stacked": Model(Stacked), "compared": Model(Compared),
+    "gated-unit": Model(GatedUnit, 0), "attention": Model(Attention, 0), "gates": Model(Gates, 0), "heads": Model(Heads, 0),
+    "mixtral-batched": Model(lambda: mixtral("batched_mm")), "qwen2-shared": Model(lambda: qwen2("batched_mm")),
+    "deepseek-batched": Model(lambda: deepseek("batched_mm")), "gpt-oss-batched": Model(lambda: gpt_oss("batched_mm")),
+    "loop-index-add": loop("index_add"), "loop-one-hot": loop("one_hot"), "loop-masked": loop("masked"), "loop-indexed": loop("indexed"),
+    "loop-scatter-add": loop("scatter_add"), "loop-gates": loop("gates"), "loop-where": loop("where"), "loop-stacked": Model(StackedLoop),
+    "switch-replaced": Model(lambda: Switch("replaced")), "switch-masked": Model(lambda: Switch("masked")),
+    "switch-where": Model(lambda: Switch("where")),
+    # Only the older exporter traces loops that run over the experts that some row has chosen.
+    "mixtral-traced": Model(lambda: mixtral("eager"), exporters=("legacy",)),
+    "qwen2-traced": Model(lambda: qwen2("eager"), exporters=("legacy",)),
+    "mixtral-frozen": Model(lambda: mixtral("eager"), exporters=("legacy",), shape=(1, 1), frozen=("legacy",)),
+}
 
 # The layers that a LoRA adapts.
-ADAPTED = {"masked": r"gate|experts\.\d\.[02]", "stacked": r"gate|experts\.\d"}
+ADAPTED = {"masked": r"gate|experts\.\d\.[02]", "stacked": r"gate|experts\.\d", "loop-index-add": r"gate|experts\.\d\.[02]"}
 
 
-def export(model, path, exporter):
-    x = torch.randn(2, 5, HIDDEN)
+def export(model, path, exporter, shape):
+    x = torch.randn(*shape, HIDDEN)
     if exporter == "dynamo":
         dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
         torch.onnx.export(model, (x,), dynamo=True, dynamic_shapes=(dims,), input_names=["x"], output_names=["y"]).save(path)
@@ -121,8 +338,9 @@ def export(model, path, exporter):
         torch.onnx.export(model, (x,), path, dynamo=False, input_names=["x"], output_names=["y"], opset_version=17,
                           dynamic_axes={"x": {0: "batch", 1: "length"}, "y": {0: "batch", 1: "length"}})
     proto = onnx.load(path)
-    for node in proto.graph.node:  # stack traces name the machine's files
-        kept = [entry for entry in node.metadata_props if "stack_trace" not in entry.key]
+    for node in proto.graph.node:  # of what the exporter says of a node its module path; stack traces name the machine's files
+        kept = [entry for entry in node.metadata_props if entry.key.endswith("name_scopes")]
+        node.ClearField("doc_string")
         del node.metadata_props[:]
         node.metadata_props.extend(kept)
     onnx.save(proto, path)
@@ -144,12 +362,15 @@ def main():
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     HERE.mkdir(exist_ok=True)
-    manifest = {}
-    for name, (make, routers) in MODELS.items():
+    torch.set_num_threads(1)
+    wanted = sys.argv[1:] or list(MODELS)
+    manifest = json.loads((HERE / "manifest.json").read_text()) if sys.argv[1:] else {}
+    for name in wanted:
+        case = MODELS[name]
         torch.manual_seed(len(name))
-        model = make().eval()
+        model = case.make().eval()
         exact, arrays = {"y": copy.deepcopy(model).double()}, {}
-        facts = {"values": f"{name}.npz", "routers": routers}
+        facts = {"values": f"{name}.npz", "routers": case.routers}
         if name in ADAPTED:
             exact["lora"] = adapt(model, ADAPTED[name], HERE / f"{name}.lora")
             facts["adapter"] = f"{name}.lora"
@@ -161,9 +382,9 @@ def main():
                     y = run(x.double())
                 arrays[f"{task}.{number}"] = (y[0] if isinstance(y, tuple) else y).numpy()
         np.savez(HERE / f"{name}.npz", **arrays)
-        for exporter in ("legacy", "dynamo"):
-            export(model, HERE / f"{name}.{exporter}.onnx", exporter)
-            manifest[f"{name}.{exporter}"] = facts
+        for exporter in case.exporters:
+            export(model, HERE / f"{name}.{exporter}.onnx", exporter, case.shape)
+            manifest[f"{name}.{exporter}"] = {**facts, "frozen": True} if exporter in case.frozen else facts
     (HERE / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 

@@ -20,8 +20,8 @@
 using namespace mlir;
 using namespace graft;
 
-static void buildLink(OpPassManager &pm, const PhaseOptions &) {
-  pm.addPass(createRaiseRoutingPass());
+static void buildLink(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(createRaiseRoutingPass(options.repair, options.onRaise));
 }
 
 static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
@@ -124,6 +124,9 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                        clEnumValN(FoldPolicy::Always, "always", "all"),
                        clEnumValN(FoldPolicy::Never, "never", "where nothing else can be done"))};
 
+  Option<bool> repair{*this, "repair",
+                      llvm::cl::desc("Compile what was traced where an export froze it"),
+                      llvm::cl::init(false)};
   Option<bool> dense{*this, "dense-routing",
                      llvm::cl::desc("Compute every module for every row: the oracle"),
                      llvm::cl::init(false)};
@@ -131,6 +134,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   PhaseOptions get() const {
     PhaseOptions options;
     options.denseRouting = dense;
+    options.repair = repair;
     options.codegen.target = cpu == Cpu::Native    ? CpuTarget::native()
                              : cpu == Cpu::Generic ? CpuTarget::generic()
                                                    : CpuTarget::avx512();

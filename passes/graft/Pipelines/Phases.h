@@ -11,6 +11,7 @@
 #include "graft/Analysis/Residency.h"
 #include "graft/Codegen/Cpu/Codegen.h"
 #include "graft/Transforms/Passes.h"
+#include "graft/Transforms/RaiseReport.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -48,6 +49,10 @@ struct PhaseOptions {
   std::string routingProfile;
   /// Called with each router of that profile; or null.
   std::function<void(const PrunedRouter &)> onPrune;
+  /// Whether what an export froze of routing is compiled as what was traced.
+  bool repair = false;
+  /// Called with what of routing was recognised; or null.
+  std::function<void(const RaiseReport &)> onRaise;
   /// Called with what Specialize has decided, while the plan's ops are there; or null.
   std::function<void(const ResidencyPlan &)> onPlan;
 };

@@ -80,6 +80,26 @@ static RankedTensorType rowsBy(Value like, int64_t columns, Type element) {
   return RankedTensorType::get({typeOf(like).getDimSize(0), columns}, element);
 }
 
+/// `value` of (…, slots), or of one slot for each row without that dimension, as (rows, slots).
+static Value asSlots(GraphBuilder &b, Value value, int64_t slots) {
+  auto type = RankedTensorType::get({ShapedType::kDynamic, slots}, typeOf(value).getElementType());
+  return onnx::ReshapeOp::create(b, type, value, b.integers({-1, slots}));
+}
+
+/// The one greatest of scores and its score, chosen without a dimension of slots or with one.
+static Value scoresOfGreatest(const Gates &gates) {
+  auto arg = gates.chosen.getDefiningOp<onnx::ArgMaxOp>();
+  if (!arg || !isLastAxis(arg.getAxis(), arg.getData()) || arg.getSelectLastIndex() != 0)
+    return {};
+  if (!gates.weights)
+    return arg.getData();
+  auto most = gates.weights.getDefiningOp<onnx::ReduceMaxOp>();
+  auto axis = most ? integerOf(most.getAxes()) : std::nullopt;
+  return axis && most.getData() == arg.getData() && isLastAxis(*axis, most.getData())
+             ? arg.getData()
+             : Value();
+}
+
 void graft::raise::buildRouter(GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                                SmallVectorImpl<Value> &routed) {
   if (gates.shares) {
@@ -101,11 +121,32 @@ void graft::raise::buildRouter(GraphBuilder &b, MixtureBuilder &mixture, Gates g
       return;
     }
   }
+  auto ones = [](GraphBuilder &b, Value chosen) {
+    Value like =
+        onnx::CastOp::create(b, rowsBy(chosen, typeOf(chosen).getDimSize(1), b.getF32Type()),
+                             chosen, "up", int64_t(1), int64_t(1));
+    return b.expandTo(b.number(1, like), like);
+  };
+  if (Value scores = scoresOfGreatest(gates)) {
+    auto softmax = scores.getDefiningOp<onnx::SoftmaxOp>();
+    const bool isOfScores = softmax && isLastAxis(softmax.getAxis(), scores);
+    routed.push_back(b.rowsOf(isOfScores ? softmax.getInput() : scores));
+    mixture.route(routed, [&](GraphBuilder &b, ValueRange v) -> std::pair<Value, Value> {
+      Value scores = isOfScores ? b.softmax(v[0]) : v[0];
+      Value chosen =
+          SelectTopOp::create(b, rowsBy(scores, 1, b.getI64Type()), b.getI64IntegerAttr(1), scores);
+      if (!gates.weights)
+        return {chosen, ones(b, chosen)};
+      return {chosen, WeighOp::create(b, rowsBy(scores, 1, typeOf(scores).getElementType()), chosen,
+                                      scores, Normalization::None)};
+    });
+    return;
+  }
   // The scores that select and the normalisation of those that weigh, where both are seen.
   auto top = gates.chosen.getDefiningOp<onnx::TopKOp>();
   std::optional<Normalization> normalization;
-  if (top && gates.chosen == top.getIndices() && isLastAxis(top.getAxis(), top.getX()) &&
-      top.getLargest() == 1) {
+  if (top && gates.weights && gates.chosen == top.getIndices() &&
+      isLastAxis(top.getAxis(), top.getX()) && top.getLargest() == 1) {
     auto isSum = [&](Value value) {
       auto sum = value.getDefiningOp<onnx::ReduceSumOp>();
       auto axis = sum ? integerOf(sum.getAxes()) : std::nullopt;
@@ -123,8 +164,12 @@ void graft::raise::buildRouter(GraphBuilder &b, MixtureBuilder &mixture, Gates g
       normalization = Normalization::Softmax;
   }
   if (!normalization) {
-    routed.assign({b.rowsOf(gates.chosen), b.rowsOf(gates.weights)});
-    mixture.route(routed, [](GraphBuilder &, ValueRange v) { return std::pair(v[0], v[1]); });
+    routed.push_back(asSlots(b, gates.chosen, gates.slots()));
+    if (gates.weights)
+      routed.push_back(asSlots(b, gates.weights, gates.slots()));
+    mixture.route(routed, [&](GraphBuilder &b, ValueRange v) {
+      return std::pair(v[0], gates.weights ? v[1] : ones(b, v[0]));
+    });
     return;
   }
   auto softmax = top.getX().getDefiningOp<onnx::SoftmaxOp>();

@@ -36,7 +36,7 @@ static std::string freshSymbol(mlir::ModuleOp module, StringRef wanted) {
 }
 
 MixtureBuilder::MixtureBuilder(mlir::ModuleOp module, Operation *op, int64_t experts)
-    : module(module), op(op), experts(experts) {
+    : module(module), op(op), begin(op->getPrevNode()), experts(experts) {
   Origin origin = originOf(op->getLoc());
   name = (origin.module.empty() ? origin.node : origin.module).str();
   if (name.empty())
@@ -93,6 +93,15 @@ Value MixtureBuilder::build(ValueRange routed, ValueRange inputs) {
                                PartsType::get(builder.getContext(), cast<RankedTensorType>(result)),
                                route, inputs, builder.getArrayAttr(modules), /*bodiesCount=*/0u);
   return AggregateOp::create(builder, loc, result, Aggregation::WeightedSum, apply.getParts());
+}
+
+void MixtureBuilder::discard() {
+  for (Attribute symbol : modules)
+    SymbolTable::lookupSymbolIn(module, cast<FlatSymbolRefAttr>(symbol))->erase();
+  // What is built stands between two ops; the last of it first, so that nothing uses it.
+  while (op->getPrevNode() != begin)
+    op->getPrevNode()->erase();
+  router.erase();
 }
 
 Value graft::raise::buildPart(onnx::GraphBuilder &b, Value value, int64_t index, Rows rows) {

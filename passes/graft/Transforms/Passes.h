@@ -10,6 +10,7 @@
 
 #include "graft/Analysis/Residency.h"
 #include "graft/Modular/Modular.h"
+#include "graft/Transforms/RaiseReport.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
@@ -25,6 +26,8 @@ namespace graft {
 
 /// The pass with all that planResidency is asked; `onPlan`, if any, is shown the plan while its ops
 /// are there.
+std::unique_ptr<mlir::Pass>
+createRaiseRoutingPass(bool repair, std::function<void(const RaiseReport &)> onRaise);
 std::unique_ptr<mlir::Pass>
 createPlanResidencyPass(const ResidencyOptions &options,
                         std::function<void(const ResidencyPlan &)> onPlan);

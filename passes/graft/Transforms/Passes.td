@@ -19,10 +19,20 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     * `com.microsoft`'s MoE: softmax of the scores, the k greatest, their weights as they are or over their sum.
     * Sums of gated branches: `Σ_e w[…, e] · f_e(x)` with weights for all modules, or for those that a TopK chose, as a tree of additions or a sum over
       stacked branches. All f_e start from one x, and act on vectors along the last dimension.
+    * Loops over experts, unrolled: each step takes the rows that one expert is chosen for, by a mask or by their numbers, and adds what the expert makes
+      of them to those rows of the sum. Which expert a step is of is found by computing its rows for experts that are drawn. Where tracing
+      ran over the experts that some rows had chosen, and read their numbers from data, it becomes a mixture of all, with a warning; if there are not as many steps
+      as experts, or a size was frozen so that other routes would fail, it is refused unless `repair` says otherwise.
     * Gathered weights: `Σ_s w[r, s] · f(x[r]; W[chosen[r, s]])`, where each slot of each row has copies of the weights that a TopK chose.
+
+    What is raised is computed, like the graph that it replaces, in double precision for a few drawn rows, until every expert was chosen for
+    some row and not for another. If they differ the graph stays, with a warning; a remark says if an op of it can't be computed there.
 
     Leaves alone: all else. Refuses a MoE whose attributes say what is not supported.
   }];
+  let options = [
+    Option<"repair", "repair", "bool", "false", "compile what was traced where an export froze it">,
+  ];
   let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
 }
 

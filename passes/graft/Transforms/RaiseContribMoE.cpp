@@ -21,6 +21,7 @@ struct ContribMoE {
 
   Operation *op;
   Value input, scores, weight1, bias1, weight2, bias2, weight3, bias3;
+  Value weighing; ///< scores that weigh what `scores` choose, as they are; or null
   int64_t count, fusion;
   bool normalized, sparseMixer;
   StringRef activation;
@@ -38,7 +39,8 @@ private:
 } // namespace
 
 ContribMoE::ContribMoE(Operation *op) : op(op) {
-  Value *places[] = {&input, &scores, &weight1, &bias1, &weight2, &bias2, &weight3, &bias3};
+  Value *places[] = {&input, &scores,  &weight1, &bias1,   &weight2,
+                     &bias2, &weight3, &bias3,   &weighing};
   auto segments = op->getAttrOfType<DenseI32ArrayAttr>("operandSegmentSizes");
   unsigned next = 0;
   for (auto [i, place] : llvm::enumerate(places)) {
@@ -94,6 +96,9 @@ std::string ContribMoE::check() {
   if (data.getShape().back() != hidden || routed.getDimSize(1) != experts)
     return "expected an input of " + std::to_string(hidden) + " features and scores of " +
            std::to_string(experts) + " experts";
+  auto other = weighing ? dyn_cast<RankedTensorType>(weighing.getType()) : RankedTensorType();
+  if (weighing && (!other || other.getShape() != routed.getShape()))
+    return "expected router weights of the scores' shape";
   if (count < 1 || count > experts)
     return "expected k from 1 to the " + std::to_string(experts) + " experts, found " +
            std::to_string(count);
@@ -144,7 +149,7 @@ Value ContribMoE::buildExpert(GraphBuilder &b, Value x, int64_t index) const {
   return linear(h, weight2, bias2);
 }
 
-FailureOr<bool> graft::raise::raiseContribMoE(mlir::ModuleOp module, Operation *op) {
+FailureOr<bool> graft::raise::raiseContribMoE(Raising &raising, Operation *op) {
   if (op->getName().getStringRef() != "onnx.com.microsoft.MoE" || op->getNumResults() != 1)
     return false;
   ContribMoE moe(op);
@@ -159,16 +164,20 @@ FailureOr<bool> graft::raise::raiseContribMoE(mlir::ModuleOp module, Operation *
 
   OpBuilder builder(op);
   GraphBuilder b(op->getLoc(), builder);
-  MixtureBuilder mixture(module, op, moe.experts);
-  mixture.route(moe.scores, [&](GraphBuilder &b, ValueRange arguments) -> std::pair<Value, Value> {
-    Value shares = b.softmax(arguments[0]);
+  MixtureBuilder mixture(raising.module, op, moe.experts);
+  SmallVector<Value> asked = {moe.scores};
+  if (moe.weighing)
+    asked.push_back(moe.weighing);
+  mixture.route(asked, [&](GraphBuilder &b, ValueRange arguments) -> std::pair<Value, Value> {
+    Value shares = moe.weighing ? arguments[0] : b.softmax(arguments[0]);
     auto type = cast<RankedTensorType>(shares.getType());
     auto slots = [&](Type element) {
       return RankedTensorType::get({type.getDimSize(0), moe.count}, element);
     };
     Value chosen =
         SelectTopOp::create(b, slots(b.getI64Type()), b.getI64IntegerAttr(moe.count), shares);
-    Value weights = WeighOp::create(b, slots(type.getElementType()), chosen, shares,
+    Value weights = WeighOp::create(b, slots(type.getElementType()), chosen,
+                                    moe.weighing ? arguments[1] : shares,
                                     moe.normalized ? Normalization::Sum : Normalization::None);
     return {chosen, weights};
   });
@@ -178,10 +187,11 @@ FailureOr<bool> graft::raise::raiseContribMoE(mlir::ModuleOp module, Operation *
     mixture.addExpert(rows, [&](GraphBuilder &b, ValueRange arguments) {
       return moe.buildExpert(b, arguments[0], i);
     });
-  Value result = mixture.build(moe.scores, rows);
+  Value result = mixture.build(asked, rows);
   if (rows != moe.input)
     result = b.reshapeTo(result, moe.input);
-  op->getResult(0).replaceAllUsesWith(result);
+  raising.replace(mixture, op, result, "MoE",
+                  Verdict{Verdict::Unchecked, op, "an op that is not evaluated here"});
   op->erase();
   return true;
 }

@@ -206,7 +206,7 @@ static Value buildCone(GraphBuilder &b, const Cone &cone, Value branch, Value ro
 // Sums
 //===----------------------------------------------------------------------===//
 
-bool graft::raise::raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, Operation *op) {
+bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
   SmallVector<Term> terms;
   SmallVector<Value> others;
   if (auto sum = dyn_cast<onnx::ReduceSumOp>(op)) {
@@ -240,8 +240,11 @@ bool graft::raise::raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, Ope
   std::vector<Cone> cones;
   for (const Term &term : terms) {
     std::optional<Cone> cone = findCone(term.branch, term.product);
-    if (!cone || (!cones.empty() && cone->input != cones.front().input))
+    if (!cone || (!cones.empty() && cone->input != cones.front().input)) {
+      raising.leave(op, "branches under the gates of one router start from different values, or "
+                        "compute what is not seen as a function of one row");
       return false;
+    }
     cones.push_back(std::move(*cone));
   }
   Value input = cones.front().input;
@@ -252,7 +255,7 @@ bool graft::raise::raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, Ope
     return false;
 
   // Gates and branches stand for the same rows: none is repeated for others.
-  const SymbolicShapes &shapes = getShapes();
+  const SymbolicShapes &shapes = raising.shapes();
   auto leading = [&](Value value) { return ArrayRef(shapes.get(value).dims).drop_back(); };
   SmallVector<Value> all = {input, op->getResult(0)};
   if (gates.shares)
@@ -265,7 +268,7 @@ bool graft::raise::raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, Ope
 
   OpBuilder builder(op);
   GraphBuilder b(op->getLoc(), builder);
-  MixtureBuilder mixture(module, op, terms.size());
+  MixtureBuilder mixture(raising.module, op, terms.size());
   SmallVector<Value> routed;
   buildRouter(b, mixture, gates, routed);
   Value rows = b.rowsOf(input);
@@ -276,6 +279,5 @@ bool graft::raise::raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, Ope
   Value result = b.vectorsLike(mixture.build(routed, rows), input);
   for (Value other : others)
     result = b.binary<onnx::AddOp>(result, other);
-  op->getResult(0).replaceAllUsesWith(result);
-  return true;
+  return raising.replace(mixture, op, result, "gated sum");
 }

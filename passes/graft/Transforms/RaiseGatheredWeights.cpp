@@ -40,6 +40,7 @@ public:
   Value chosen, weights; ///< (rows, slots)
   Value input;           ///< (rows, n)
   int64_t experts = 0;
+  Operation *obstacle = nullptr; ///< what is not understood of matrices that are gathered
 
   /// What module `number` makes of `rows` of the input.
   Value build(GraphBuilder &b, Value rows, int64_t number) const;
@@ -66,8 +67,8 @@ private:
 
   /// How a value of vectors is built again, in order of definition.
   struct Step {
-    enum Kind { Input, Product, Parameter, Op } kind;
-    Value first;               ///< the vectors of a product
+    enum Kind { Input, Product, Parameter, Same, Op } kind;
+    Value first;               ///< the vectors of a product, or what is the same
     Value stack;               ///< of a product or a parameter
     bool isTransposed = false; ///< the stack's matrices are (in, out)
   };
@@ -156,6 +157,15 @@ bool GatheredWeights::visit(Value vectors) {
   Operation *op = vectors.getDefiningOp();
   if (!op)
     return false;
+  // Through another shape and back.
+  Value same = throughReshapes(
+      vectors, [&](Value v) { return v != vectors && isVectors(v) && dims(v) == dims(vectors); });
+  if (same) {
+    if (!visit(same))
+      return false;
+    steps[vectors] = {Step::Same, same, {}};
+    return true;
+  }
   if (auto slice = dyn_cast<onnx::SliceOp>(op)) {
     // Along the vectors, from and to what is known.
     auto axes = slice.getAxes() ? shapes.constantElements(slice.getAxes()) : std::nullopt;
@@ -164,8 +174,10 @@ bool GatheredWeights::visit(Value vectors) {
         (slice.getSteps() && !shapes.constantElements(slice.getSteps())) || !visit(slice.getData()))
       return false;
   } else {
-    if (!actsOnVectors(op))
+    if (!actsOnVectors(op)) {
+      obstacle = obstacle ? obstacle : op;
       return false;
+    }
     for (Value operand : op->getOperands())
       if (!operand.getDefiningOp<onnx::ConstantOp>() && !visit(operand))
         return false;
@@ -216,6 +228,9 @@ Value GatheredWeights::build(GraphBuilder &b, Value rows, int64_t number) const 
     case Step::Input:
       mapping.map(value, rows);
       break;
+    case Step::Same:
+      mapping.map(value, mapping.lookup(step.first));
+      break;
     case Step::Parameter:
       mapping.map(value, buildPart(b, step.stack, number));
       break;
@@ -253,23 +268,26 @@ Value GatheredWeights::build(GraphBuilder &b, Value rows, int64_t number) const 
   return mapping.lookup(last);
 }
 
-bool graft::raise::raiseGatheredWeights(mlir::ModuleOp module, GetShapes getShapes, Operation *op) {
+bool graft::raise::raiseGatheredWeights(Raising &raising, Operation *op) {
   auto sum = dyn_cast<onnx::ReduceSumOp>(op);
   if (!sum || !typeOf(sum.getData()) || typeOf(sum.getData()).getRank() != 3 ||
       !isa<FloatType>(typeOf(sum.getData()).getElementType()))
     return false;
-  GatheredWeights gathered(getShapes());
-  if (!gathered.match(sum))
+  GatheredWeights gathered(raising.shapes());
+  if (!gathered.match(sum)) {
+    if (gathered.experts != 0 && gathered.obstacle)
+      raising.leave(gathered.obstacle, "weights are gathered by what is chosen, but an expert "
+                                       "computes what is not seen as a function of one row");
     return false;
+  }
   OpBuilder builder(op);
   GraphBuilder b(op->getLoc(), builder);
-  MixtureBuilder mixture(module, op, gathered.experts);
+  MixtureBuilder mixture(raising.module, op, gathered.experts);
   SmallVector<Value> routed;
   buildRouter(b, mixture, Gates{{}, gathered.chosen, gathered.weights}, routed);
   for (int64_t number = 0; number < gathered.experts; ++number)
     mixture.addExpert(gathered.input, [&](GraphBuilder &b, ValueRange v) {
       return gathered.build(b, v[0], number);
     });
-  op->getResult(0).replaceAllUsesWith(mixture.build(routed, gathered.input));
-  return true;
+  return raising.replace(mixture, op, mixture.build(routed, gathered.input), "gathered weights");
 }

@@ -7,10 +7,12 @@
 
 #include "graft/Transforms/RaiseRouting.h"
 
+#include "graft/Onnx/Origin.h"
 #include "graft/Transforms/OnnxPasses.h"
 #include "graft/Transforms/Passes.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace graft {
 #define GEN_PASS_DEF_RAISEROUTINGPASS
@@ -20,53 +22,184 @@ namespace graft {
 using namespace mlir;
 using namespace graft;
 
+SymbolicShapes &raise::Raising::shapes() {
+  if (!known)
+    known.emplace(main);
+  return *known;
+}
+
+bool raise::Raising::replace(MixtureBuilder &mixture, Operation *op, Value result, StringRef form) {
+  Verdict verdict = compare(shapes(), mixture.getBegin(), op->getResult(0), result);
+  if (verdict.kind == Verdict::Disagrees) {
+    const int64_t experts = mixture.getRouter().getModules().size();
+    mixture.discard();
+    emitWarning(op->getLoc()) << "expected a mixture of " << experts << " experts, found "
+                              << verdict.why << ": left as it was exported";
+    leave(op, "it computes something else: " + verdict.why);
+    return false;
+  }
+  replace(mixture, op, result, form, verdict);
+  return true;
+}
+
+void raise::Raising::replace(MixtureBuilder &mixture, Operation *op, Value result, StringRef form,
+                             const Verdict &verdict) {
+  modular::RouterOp router = mixture.getRouter();
+  Origin origin = originOf(op->getLoc());
+  std::string unchecked;
+  if (verdict.kind != Verdict::Agrees) {
+    unchecked = verdict.why;
+    Origin at = originOf(verdict.op->getLoc());
+    if (verdict.op != op)
+      unchecked = (verdict.op->getName().getStringRef() + " " + at.node + ": " + unchecked).str();
+    if (form != "MoE") // always so
+      emitRemark(op->getLoc()) << "raised without a comparison in numbers: " << unchecked;
+  }
+  report.raised.push_back({origin.node.str(), origin.module.str(), router.getSymName().str(),
+                           form.str(), int64_t(router.getModules().size()), router.getSlots(),
+                           unchecked, "", false});
+  op->getResult(0).replaceAllUsesWith(result);
+  changed(); // another mixture may read what this one gives
+}
+
+void raise::Raising::leave(Operation *op, const Twine &reason) {
+  Origin origin = originOf(op->getLoc());
+  if (llvm::any_of(report.left, [&](const RaiseReport::Left &other) {
+        return other.node == origin.node && other.reason == reason.str();
+      }))
+    return;
+  report.left.push_back({origin.node.str(), origin.module.str(), reason.str()});
+}
+
+/// What a choice of the greatest picks, rows or parameters, through integers and conditions: the
+/// op that picks, or null.
+static Operation *findPicked(Value chosen, int64_t width) {
+  llvm::SetVector<Value> values;
+  values.insert(chosen);
+  for (size_t i = 0; i < values.size() && values.size() < 64; ++i)
+    for (Operation *user : values[i].getUsers()) {
+      if (isa<onnx::NonZeroOp>(user))
+        return user;
+      auto stack = dyn_cast<RankedTensorType>(user->getOperand(0).getType());
+      if (isa<onnx::GatherOp, onnx::GatherNDOp>(user) && values[i] == user->getOperand(1) &&
+          raise::isParameter(user->getOperand(0)) && stack && stack.getRank() == 3 &&
+          stack.getDimSize(0) == width)
+        return user;
+      for (Value result : user->getResults())
+        if (isa<IntegerType>(getElementTypeOrSelf(result.getType())))
+          values.insert(result);
+    }
+  return nullptr;
+}
+
+/// Says of choices that pick rows or stacked parameters that no mixture was seen behind them.
+static void leaveRest(raise::Raising &raising, func::FuncOp main) {
+  for (Operation &op : main.getBody().front()) {
+    auto top = dyn_cast<onnx::TopKOp>(op);
+    if (!top && !isa<onnx::ArgMaxOp>(op))
+      continue;
+    auto scores = dyn_cast<RankedTensorType>(op.getOperand(0).getType());
+    if (!scores || scores.getRank() == 0)
+      continue;
+    Value chosen = op.getResults().back();
+    if (Operation *user = findPicked(chosen, scores.getShape().back()))
+      raising.leave(user, (isa<onnx::NonZeroOp>(user) ? "rows" : "parameters") +
+                              Twine(" are picked by the greatest of scores, but no sum over what "
+                                    "is made of them is seen"));
+  }
+}
+
 namespace {
 struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
+  using RaiseRoutingPassBase::RaiseRoutingPassBase;
+  RaiseRoutingPass(const RaiseRoutingPassOptions &options,
+                   std::function<void(const RaiseReport &)> onRaise)
+      : RaiseRoutingPassBase(options), onRaise(std::move(onRaise)) {}
+
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main || main.isExternal())
       return;
+    if (failed(raiseAll(main)))
+      return signalPassFailure();
+  }
+
+  LogicalResult raiseAll(func::FuncOp main) {
+    raise::Raising raising(getOperation(), main, repair);
     SmallVector<Operation *> ops;
     for (Operation &op : main.getBody().front())
       ops.push_back(&op);
     bool anyRaised = false;
     for (Operation *op : ops) {
-      FailureOr<bool> raised = raise::raiseContribMoE(getOperation(), op);
+      FailureOr<Operation *> moe = raise::dequantizeExperts(op);
+      if (failed(moe))
+        return failure();
+      FailureOr<bool> raised = raise::raiseContribMoE(raising, *moe);
       if (failed(raised))
-        return signalPassFailure();
+        return failure();
       anyRaised |= *raised;
     }
     if (anyRaised)
       inferShapes(main); // an op of another domain has no shape
-    anyRaised |= raiseSums(main);
-    if (!anyRaised)
-      return;
+    FailureOr<bool> loops = raiseLoops(raising, main);
+    if (failed(loops))
+      return failure();
+    anyRaised |= *loops;
+    anyRaised |= raiseSums(raising, main);
+    if (anyRaised) {
+      removeDead(main);
+      inferShapes(main);
+    }
+    if (raising.report.left.empty())
+      leaveRest(raising, main);
+    if (onRaise)
+      onRaise(raising.report);
+    return success();
+  }
+
+  static void removeDead(func::FuncOp main) {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(main.getBody().front())))
       if (isOpTriviallyDead(&op))
         op.erase();
-    inferShapes(main);
   }
 
-  bool raiseSums(func::FuncOp main) {
+  /// The last step of a loop has those before it behind it.
+  static FailureOr<bool> raiseLoops(raise::Raising &raising, func::FuncOp main) {
+    SmallVector<Operation *> candidates;
+    for (Operation &op : llvm::reverse(main.getBody().front()))
+      if (isa<onnx::ScatterNDOp, onnx::ScatterElementsOp, onnx::WhereOp, onnx::AddOp>(op))
+        candidates.push_back(&op);
+    bool anyRaised = false;
+    llvm::DenseSet<Operation *> seen;
+    for (Operation *op : candidates) {
+      FailureOr<bool> raised = raise::raiseLoop(raising, op, seen);
+      if (failed(raised))
+        return failure();
+      anyRaised |= *raised;
+    }
+    if (anyRaised) {
+      removeDead(main);
+      raising.changed();
+    }
+    return anyRaised;
+  }
+
+  static bool raiseSums(raise::Raising &raising, func::FuncOp main) {
     SmallVector<Operation *> candidates;
     for (Operation &op : main.getBody().front())
       if (isa<onnx::AddOp, onnx::ReduceSumOp>(op))
         candidates.push_back(&op);
     bool anyRaised = false;
-    std::optional<SymbolicShapes> shapes;
-    auto getShapes = [&]() -> SymbolicShapes & {
-      if (!shapes)
-        shapes.emplace(main);
-      return *shapes;
-    };
-    for (Operation *op : candidates) {
-      if (!raise::raiseGatedSum(getOperation(), getShapes, op) &&
-          !raise::raiseGatheredWeights(getOperation(), getShapes, op))
-        continue;
-      anyRaised = true;
-      shapes.reset(); // another mixture may read what this one gives
-    }
+    for (Operation *op : candidates)
+      anyRaised |= raise::raiseGatedSum(raising, op) || raise::raiseGatheredWeights(raising, op);
     return anyRaised;
   }
+
+  std::function<void(const RaiseReport &)> onRaise;
 };
 } // namespace
+
+std::unique_ptr<mlir::Pass>
+graft::createRaiseRoutingPass(bool repair, std::function<void(const RaiseReport &)> onRaise) {
+  return std::make_unique<RaiseRoutingPass>(RaiseRoutingPassOptions{repair}, std::move(onRaise));
+}

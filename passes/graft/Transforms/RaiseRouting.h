@@ -12,6 +12,8 @@
 #include "graft/Analysis/SymbolicShapes.h"
 #include "graft/Modular/Modular.h"
 #include "graft/Onnx/GraphBuilder.h"
+#include "graft/Transforms/RaiseCheck.h"
+#include "graft/Transforms/RaiseReport.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -36,10 +38,16 @@ public:
                  llvm::function_ref<Value(onnx::GraphBuilder &, mlir::ValueRange)> body);
   /// The weighted sum over the experts of each row's route, before the op.
   Value build(mlir::ValueRange routed, mlir::ValueRange inputs);
+  /// Takes router and experts away again; what was built before the op is dead then.
+  void discard();
+
+  modular::RouterOp getRouter() const { return router; }
+  /// The op behind which everything is built, or null if it is the first.
+  mlir::Operation *getBegin() const { return begin; }
 
 private:
   mlir::ModuleOp module;
-  mlir::Operation *op;
+  mlir::Operation *op, *begin;
   std::string name;
   int64_t experts;
   modular::RouterOp router;
@@ -79,12 +87,15 @@ bool actsOnVectors(mlir::Operation *op);
 /// What weighs the experts of a mixture: a weight for each, or what is chosen and its weights.
 struct Gates {
   mlir::Value shares;          ///< (…, modules), or null
-  mlir::Value chosen, weights; ///< (…, slots), or null
+  mlir::Value chosen, weights; ///< (…, slots), or null; without weights all weigh 1
+  int64_t count = 0;           ///< of slots, where the last dimension is no such; 0 else
 
   bool operator==(const Gates &other) const {
     return shares == other.shares && chosen == other.chosen && weights == other.weights;
   }
-  int64_t slots() const { return typeOf(shares ? shares : chosen).getShape().back(); }
+  int64_t slots() const {
+    return count ? count : typeOf(shares ? shares : chosen).getShape().back();
+  }
 };
 
 /// Declares the mixture's router; `routed` becomes what it is asked with, where `b` stands. What
@@ -92,19 +103,55 @@ struct Gates {
 void buildRouter(onnx::GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                  llvm::SmallVectorImpl<mlir::Value> &routed);
 
-// The patterns. Each returns whether it replaced the op. `getShapes` costs a walk over the
-// function: it is asked where the ops at the root fit.
-using GetShapes = llvm::function_ref<SymbolicShapes &()>;
+/// A run over a function: what the patterns share.
+class Raising {
+public:
+  Raising(mlir::ModuleOp module, mlir::func::FuncOp main, bool repair)
+      : module(module), repair(repair), main(main) {}
+
+  mlir::ModuleOp module;
+  const bool repair; ///< what an exporter froze becomes what it was traced from
+  RaiseReport report;
+
+  /// Costs a walk over the function: asked where the ops at the root fit.
+  SymbolicShapes &shapes();
+  /// Puts `result`, built by `mixture`, in the place of the op's. First both are computed on
+  /// numbers: false, with a warning, and nothing is replaced, if they differ.
+  bool replace(MixtureBuilder &mixture, mlir::Operation *op, mlir::Value result,
+               llvm::StringRef form);
+  /// The same where the comparison was made.
+  void replace(MixtureBuilder &mixture, mlir::Operation *op, mlir::Value result,
+               llvm::StringRef form, const Verdict &verdict);
+  /// Ops are gone, or have other operands.
+  void changed() { known.reset(); }
+  /// What looks like routing stays.
+  void leave(mlir::Operation *op, const llvm::Twine &reason);
+
+private:
+  mlir::func::FuncOp main;
+  std::optional<SymbolicShapes> known;
+};
+
+// The patterns. Each returns whether it replaced the op.
 
 /// Σ_e gate_e · branch_e, as a tree of additions or a sum over stacked branches, where all gates
 /// are of one router and all branches start from one value.
-bool raiseGatedSum(mlir::ModuleOp module, GetShapes getShapes, mlir::Operation *op);
+bool raiseGatedSum(Raising &raising, mlir::Operation *op);
 
 /// A sum over slots of what weights that are gathered for each slot of each row make of the row.
-bool raiseGatheredWeights(mlir::ModuleOp module, GetShapes getShapes, mlir::Operation *op);
+bool raiseGatheredWeights(Raising &raising, mlir::Operation *op);
+
+/// A loop over experts, unrolled: each step adds what one expert makes of the rows that it is
+/// chosen for. `seen` are steps of loops that were looked at. A loop of which an export froze what
+/// depends on data is an error, unless that is to be repaired.
+mlir::FailureOr<bool> raiseLoop(Raising &raising, mlir::Operation *op,
+                                llvm::DenseSet<mlir::Operation *> &seen);
+
+/// A MoE with the weights of a QMoE of integers as floats in its place; any other op is left.
+mlir::FailureOr<mlir::Operation *> dequantizeExperts(mlir::Operation *op);
 
 /// com.microsoft's MoE; an op that says what Graft does not do is an error.
-mlir::FailureOr<bool> raiseContribMoE(mlir::ModuleOp module, mlir::Operation *op);
+mlir::FailureOr<bool> raiseContribMoE(Raising &raising, mlir::Operation *op);
 
 } // namespace graft::raise
 

@@ -43,6 +43,7 @@ public:
     phaseOptions.codegen.target = options.target;
     phaseOptions.routingProfile = options.routingProfile;
     phaseOptions.onPrune = [this](const PrunedRouter &router) { pruned.push_back(router); };
+    phaseOptions.repair = options.repair;
     phaseOptions.onPlan = [this](const ResidencyPlan &plan) {
       residency = describeResidency(plan); // names: the plan's ops are gone after the split
     };

@@ -44,7 +44,7 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_option("--fold-tolerance", flags.tolerance, "The largest error of a fold, of its change");
   app.add_option("--memory-budget", flags.budget, "Bytes of weights in the library: N[K|M|G]");
   app.add_flag("--split-tasks", flags.splitTasks, "A library per task beside one weights file");
-  app.add_flag("--repair", flags.repair, "Repair what an exporter froze (not yet)");
+  app.add_flag("--repair", flags.repair, "Compile what was traced where an export froze it");
   app.add_option("--routing-profile", flags.routingProfile,
                  "Leave out the modules that this profile never uses");
   app.add_option("--target", flags.target, "cpu; cuda later");
@@ -64,7 +64,7 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
   auto notYet = [](const llvm::Twine &what) {
     return unsupportedFault(what + ": not supported yet");
   };
-  for (const char *flag : {"--repair", "--report"})
+  for (const char *flag : {"--report"})
     if (app.count(flag))
       return notYet(flag);
   if (flags.target == "cuda")
@@ -183,6 +183,7 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
   options.output = flags.output;
   options.spec = flags.spec;
   options.splitTasks = flags.splitTasks;
+  options.repair = flags.repair;
   options.allowLinks = flags.allowLinks;
   options.timeReport = flags.timeReport;
   options.warningsAreErrors = flags.werror;

@@ -26,6 +26,7 @@ struct CompileOptions {
   ResidencyOptions residency;
   CpuTarget target = CpuTarget::native();
   bool splitTasks = false;
+  bool repair = false; ///< what an export froze of routing
   bool allowLinks = false;
   bool timeReport = false;
   bool warningsAreErrors = false;

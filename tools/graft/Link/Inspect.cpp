@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Link/Inspect.h"
+#include "graft/Link/InspectRouting.h"
 #include "graft/Link/Json.h"
 #include "graft/Link/Match.h"
 #include "graft/Link/Sites.h"
@@ -187,6 +188,7 @@ void printBackbone(const Json &json, llvm::raw_ostream &os) {
       os << "; nothing binds: " << text(item["obstacle"]);
     os << "\n";
   }
+  printRouting(json, os);
 }
 
 const char *const changeNames[] = {"low rank", "delta", "replace", "tokens", "copy"};
@@ -231,6 +233,7 @@ Error graft::inspectBackbone(StringRef path, MLIRContext *context, const ImportO
   Sites sites(**module);
   facts["modules"] = modulesOf(main, sites);
   facts["sites"] = sitesOf(sites);
+  inspectRouting(**module, facts);
   if (json)
     os << facts.dump(1, ' ', false, Json::error_handler_t::replace) << "\n";
   else

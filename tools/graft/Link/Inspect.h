@@ -13,7 +13,7 @@
 namespace graft {
 
 /// Writes what a backbone is: inputs, outputs, opset, its tree of modules, and the sites that an
-/// adapter can bind to. As text, or as one JSON object.
+/// adapter can bind to; and which routing is recognised in it. As text, or as one JSON object.
 llvm::Error inspectBackbone(llvm::StringRef path, mlir::MLIRContext *context,
                             const ImportOptions &options, bool json, llvm::raw_ostream &os);
 
