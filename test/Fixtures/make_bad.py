@@ -377,7 +377,7 @@ def wrong_uses():
     case("use-unknown-cpu", ["z80"], flags=["--cpu", "z80"])
     case("use-amx", ["amx"], 2, flags=["--cpu", "amx"])
     case("use-precision", ["bf16"], 2, flags=["--precision", "bf16"])
-    case("use-plugin", ["load-plugin"], 2, flags=["--load-plugin", "router.so"])
+    case("use-plugin", ["router.so"], flags=["--load-plugin", "router.so"])
 
 
 def wrong_runs():
