@@ -32,7 +32,7 @@ function(graft_tablegen td)
 endfunction()
 
 # graft_add_precompiled(): the headers that nearly every file of libGraft.so includes, parsed once: four fifths of a file's time. Not
-# CMake's own precompiled headers: those have one file a target, and its whole path in each command, which ccache can't share between trees.
+# CMake's own precompiled headers: those have one file a target. Never from ccache: the file names the headers of the tree that made it.
 function(graft_add_precompiled)
   string(TOUPPER "${CMAKE_BUILD_TYPE}" build_type)
   separate_arguments(flags NATIVE_COMMAND "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${build_type}}")
@@ -43,9 +43,11 @@ function(graft_add_precompiled)
   foreach(dir ${GRAFT_INCLUDE_DIRS})
     list(APPEND flags -I${dir})
   endforeach()
-  list(APPEND flags -isystem ${LLVM_INCLUDE_DIRS})
+  foreach(dir ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+    list(APPEND flags -isystem ${dir})
+  endforeach()
   add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/graft.pch
-    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CMAKE_CXX_COMPILER} ${flags} -fpch-instantiate-templates -Xclang -fno-pch-timestamp
+    COMMAND ${CMAKE_CXX_COMPILER} ${flags} -fpch-instantiate-templates -Xclang -fno-pch-timestamp
       -x c++-header ${PROJECT_SOURCE_DIR}/cmake/Precompiled.h -MD -MF graft.pch.d -o graft.pch
     DEPENDS graft-headers ${PROJECT_SOURCE_DIR}/cmake/Precompiled.h
     DEPFILE ${PROJECT_BINARY_DIR}/graft.pch.d
