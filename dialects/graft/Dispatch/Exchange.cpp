@@ -42,16 +42,12 @@ struct ExchangeInterface
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const BufferizationOptions &options, BufferizationState &state) const {
-    SmallVector<Value> buffers;
+    SmallVector<Value> dense;
     for (Value operand : op->getOperands()) {
       FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
       if (failed(buffer))
         return failure();
-      buffers.push_back(*buffer);
-    }
-    SmallVector<Value> dense;
-    for (Value buffer : buffers) {
-      FailureOr<Value> own = makeDense(buffer, op->getLoc(), rewriter, options);
+      FailureOr<Value> own = makeDense(*buffer, op->getLoc(), rewriter, options);
       if (failed(own))
         return failure();
       dense.push_back(*own);

@@ -14,15 +14,11 @@
 #include "mlir/Interfaces/FunctionImplementation.h"
 #include "llvm/Support/CheckedArithmetic.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
 using namespace graft::modular::detail;
 using onnx::GraphBuilder;
-
-static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 static LogicalResult verifyParts(Operation *op, StringRef constraint, Value parts) {
   if (parts.getDefiningOp<ApplyOp>())
@@ -69,7 +65,7 @@ Value AggregateOp::buildSlotWeights(OpBuilder &builder, Value chosen, Value weig
     return weights;
   GraphBuilder b(getLoc(), builder);
   int64_t modules = cast<ApplyOp>(getParts().getDefiningOp()).getRoute().getType().getModules();
-  Value filled = buildFilled(b, chosen, modules);
+  Value filled = b.isWithin(chosen, modules);
   Value ones = b.where(filled, b.number(1, weights), b.number(0, weights));
   if (getAggregation() == Aggregation::Sum)
     return ones;
@@ -149,7 +145,7 @@ Value AggregateAttentionOp::buildResult(OpBuilder &builder, Value slots, Value c
   scores = b.binary<onnx::MulOp>(scores, b.number(getScale().convertToDouble(), scores));
   Value filled = b.predicate<onnx::GreaterOrEqualOp>(chosen, b.number(0, chosen));
   Value none = b.number(0, scores);
-  Value shares = b.softmax(b.where(filled, scores, b.number(-kInfinity, scores)));
+  Value shares = b.softmax(b.where(filled, scores, b.lowest(scores)));
   shares = b.unsqueeze(b.where(filled, shares, none), 2);
   Value values = operands.size() > 3 ? perSlot(b.linear(places, operands[3], Value())) : slots;
   return b.sumAlong(b.binary<onnx::MulOp>(values, shares), 1);
@@ -201,30 +197,25 @@ LogicalResult AggregateByOp::verifySymbolUses(SymbolTableCollection &symbols) {
                          << " to name an aggregator";
   // Of what it is given first, the parts tell the rows and the width, the route the slots.
   ArrayRef<Type> types = aggregator.getArgumentTypes();
-  RankedTensorType part = getParts().getType().getType();
-  SmallVector<int64_t> shape(part.getShape());
-  shape.insert(shape.begin() + 1, slotsOf(getParts()));
-  bool ok = types.size() == 3 + getInputs().size() && fits(types[0], part.clone(shape)) &&
+  RankedTensorType slots = withSlots(getParts().getType().getType(), slotsOf(getParts()));
+  bool ok = types.size() == 3 + getInputs().size() && fits(types[0], slots) &&
             fits(aggregator.getResultTypes().front(), getResult().getType());
   if (ok)
     for (auto [type, input] : llvm::zip(types.drop_front(3), getInputs()))
       ok = ok && fits(type, input.getType());
   if (!ok)
     return emitOpError() << "(aggregate_by-C2) expects " << getAggregatorAttr() << " to make "
-                         << getResult().getType() << " of " << part.clone(shape)
-                         << ", the route and (" << getInputs().getTypes() << "), found "
-                         << aggregator.getFunctionType();
+                         << getResult().getType() << " of " << slots << ", the route and ("
+                         << getInputs().getTypes() << "), found " << aggregator.getFunctionType();
   return success();
 }
 
 LogicalResult CollectOp::verify() {
   if (failed(verifyParts(*this, "(collect-C1)", getParts())))
     return failure();
-  RankedTensorType part = getParts().getType().getType();
-  SmallVector<int64_t> shape(part.getShape());
-  shape.insert(shape.begin() + 1, slotsOf(getParts()));
-  if (getResult().getType() != part.clone(shape))
-    return emitOpError() << "(collect-C2) expects a result of type " << part.clone(shape)
-                         << ", found " << getResult().getType();
+  RankedTensorType expected = withSlots(getParts().getType().getType(), slotsOf(getParts()));
+  if (getResult().getType() != expected)
+    return emitOpError() << "(collect-C2) expects a result of type " << expected << ", found "
+                         << getResult().getType();
   return success();
 }

@@ -47,6 +47,13 @@ struct LowRankForm {
 /// of higher rank as (dim 0, the rest).
 mlir::RankedTensorType getCanonicalType(mlir::RankedTensorType stored, bool transposed);
 
+/// The type with any number of rows, which are dimension 0.
+mlir::RankedTensorType withAnyRows(mlir::RankedTensorType type);
+
+/// What the slots of a route hold, (rows, slots, …), by the type of one module's results for all
+/// rows.
+mlir::RankedTensorType withSlots(mlir::RankedTensorType part, int64_t slots);
+
 } // namespace graft::modular
 
 #include "graft/Modular/ModularInterfaces.h.inc"

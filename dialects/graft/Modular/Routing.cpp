@@ -23,6 +23,18 @@ bool graft::modular::detail::fits(Type expected, Type found) {
          getElementTypeOrSelf(expected) == getElementTypeOrSelf(found);
 }
 
+RankedTensorType graft::modular::withAnyRows(RankedTensorType type) {
+  SmallVector<int64_t> shape(type.getShape());
+  shape.front() = ShapedType::kDynamic;
+  return type.clone(shape);
+}
+
+RankedTensorType graft::modular::withSlots(RankedTensorType part, int64_t slots) {
+  SmallVector<int64_t> shape(part.getShape());
+  shape.insert(shape.begin() + 1, slots);
+  return part.clone(shape);
+}
+
 static bool fit(TypeRange expected, TypeRange found) {
   return expected.size() == found.size() &&
          llvm::all_of(llvm::zip_equal(expected, found),

@@ -10,10 +10,6 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 
-namespace graft::onnx {
-class GraphBuilder;
-}
-
 namespace graft::modular::detail {
 
 /// Whether a value of type `found` may stand where `expected` is said: sizes agree, `?` with any.
@@ -24,9 +20,6 @@ bool areRoute(mlir::Type chosen, mlir::Type weights);
 
 /// Whether the two are scores of (rows, modules) and what is chosen of (rows, slots).
 bool areScoresAndChosen(mlir::RankedTensorType scores, mlir::RankedTensorType chosen);
-
-/// True in the slots that hold one of `modules` modules.
-mlir::Value buildFilled(onnx::GraphBuilder &b, mlir::Value chosen, int64_t modules);
 
 } // namespace graft::modular::detail
 

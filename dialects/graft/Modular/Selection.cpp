@@ -10,7 +10,6 @@
 #include "graft/Onnx/GraphBuilder.h"
 
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -19,18 +18,11 @@ using namespace graft::modular;
 using namespace graft::modular::detail;
 using onnx::GraphBuilder;
 
-static constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 bool graft::modular::detail::areScoresAndChosen(RankedTensorType scores, RankedTensorType chosen) {
   return scores.getRank() == 2 && chosen.getRank() == 2 && !scores.isDynamicDim(1) &&
          !chosen.isDynamicDim(1) &&
          succeeded(
              verifyCompatibleShape(scores.getShape().take_front(), chosen.getShape().take_front()));
-}
-
-/// Scores in which a NaN is less than any number.
-static Value buildOrdered(GraphBuilder &b, Value scores) {
-  return b.where(b.isNaN(scores), b.number(-kInfinity, scores), scores);
 }
 
 /// 0, 1, … in a row, as many as there are modules.
@@ -101,7 +93,7 @@ LogicalResult SelectTopOp::verify() {
 
 Value SelectTopOp::buildStep(OpBuilder &builder, ValueRange operands) {
   GraphBuilder b(getLoc(), builder);
-  return b.topK(buildOrdered(b, operands[0]), getCount()).second;
+  return b.topK(b.ordered(operands[0]), getCount()).second;
 }
 
 LogicalResult SelectAllOp::verify() {
@@ -173,7 +165,7 @@ LogicalResult SelectRowsOp::verify() {
 
 Value SelectRowsOp::buildStep(OpBuilder &builder, ValueRange operands) {
   GraphBuilder b(getLoc(), builder);
-  Value scores = buildOrdered(b, operands[0]);
+  Value scores = b.ordered(operands[0]);
   const int64_t modules = getScores().getType().getDimSize(1);
   Value count;
   Value candidates = scores;
@@ -182,8 +174,7 @@ Value SelectRowsOp::buildStep(OpBuilder &builder, ValueRange operands) {
   } else {
     // Rows that do not exist stand behind those that do: a module never has too few to choose from.
     count = b.integers(*getCount());
-    Value none =
-        b.expand(b.reshape(b.number(-kInfinity, scores), {1, 1}), {int64_t(*getCount()), modules});
+    Value none = b.expand(b.reshape(b.lowest(scores), {1, 1}), {int64_t(*getCount()), modules});
     candidates = b.concat({scores, none}, 0);
   }
   auto any = RankedTensorType::get({ShapedType::kDynamic, modules}, b.getI64Type());
@@ -216,7 +207,7 @@ Value LimitOp::buildStep(OpBuilder &builder, ValueRange operands) {
   GraphBuilder b(getLoc(), builder);
   Value chosen = operands[0];
   const int64_t slots = getChosen().getType().getDimSize(1), modules = getModules();
-  Value filled = buildFilled(b, chosen, modules);
+  Value filled = b.isWithin(chosen, modules);
   // All first slots, then all second slots: (slots · rows) places, each with the number of places
   // before it that hold the same module, and itself.
   Value places = b.reshape(b.transpose(chosen, {1, 0}), {-1});

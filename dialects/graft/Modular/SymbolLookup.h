@@ -1,4 +1,4 @@
-//===- SymbolLookup.h - Symbols as the ops that a verifier expects -*- C++ -*-===//
+//===- SymbolLookup.h - Finding symbols, and symbols that are free -*- C++ -*-===//
 //
 // Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,6 +10,8 @@
 
 #include "mlir/IR/SymbolTable.h"
 
+#include <string>
+
 namespace graft::modular {
 
 /// The symbol as an op of type `OpT`, or an error on `op` that it should name `what`.
@@ -19,6 +21,14 @@ mlir::FailureOr<OpT> resolve(mlir::Operation *op, mlir::SymbolTableCollection &s
   if (auto found = symbols.lookupNearestSymbolFrom<OpT>(op, name))
     return found;
   return op->emitOpError() << "expects " << name << " to name " << what;
+}
+
+/// A symbol that is not taken in `table`: `wanted`, or with a number behind it.
+inline std::string freshSymbol(mlir::Operation *table, llvm::StringRef wanted) {
+  std::string symbol = wanted.str();
+  for (unsigned suffix = 1; mlir::SymbolTable::lookupSymbolIn(table, symbol); ++suffix)
+    symbol = (wanted + "_" + llvm::Twine(suffix)).str();
+  return symbol;
 }
 
 } // namespace graft::modular

@@ -9,20 +9,11 @@
 #include "graft/Modular/RoutingTypes.h"
 #include "graft/Onnx/GraphBuilder.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
 using namespace graft::modular::detail;
 using onnx::GraphBuilder;
-
-static constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-Value graft::modular::detail::buildFilled(GraphBuilder &b, Value chosen, int64_t modules) {
-  return b.predicate<onnx::AndOp>(b.predicate<onnx::GreaterOrEqualOp>(chosen, b.number(0, chosen)),
-                                  b.predicate<onnx::LessOp>(chosen, b.number(modules, chosen)));
-}
 
 LogicalResult MaskGroupsOp::verify() {
   RankedTensorType scores = getScores().getType();
@@ -43,19 +34,17 @@ Value MaskGroupsOp::buildStep(OpBuilder &builder, ValueRange operands) {
   GraphBuilder b(getLoc(), builder);
   Value scores = operands[0];
   const int64_t modules = getScores().getType().getDimSize(1), groups = getGroups();
-  Value least = b.number(-kInfinity, scores);
-  Value ordered = b.where(b.isNaN(scores), least, scores);
   // Each row's groups one below the other.
-  Value parted = b.reshape(ordered, {-1, modules / groups});
+  Value parted = b.reshape(b.ordered(scores), {-1, modules / groups});
   Value sums = b.reshape(b.sumOfRows(b.topK(parted, getTop()).first), {-1, groups});
   // A sum of −∞ and +∞ is no number.
-  sums = b.where(b.isNaN(sums), least, sums);
+  sums = b.ordered(sums);
   Value kept = b.topK(sums, getKeep()).second;
   Value zeros = b.expandTo(b.integers(0), sums);
   Value marks = b.scatterElements(zeros, kept, b.expandTo(b.integers(1), kept), 1);
   Value marked = b.expand(b.unsqueeze(marks, 2), {1, 1, modules / groups});
   Value stays = b.predicate<onnx::GreaterOp>(b.reshapeTo(marked, scores), b.integers(0));
-  return b.where(stays, scores, least);
+  return b.where(stays, scores, b.lowest(scores));
 }
 
 LogicalResult WeighOp::verify() {
@@ -70,7 +59,7 @@ LogicalResult WeighOp::verify() {
 Value WeighOp::buildStep(OpBuilder &builder, ValueRange operands) {
   GraphBuilder b(getLoc(), builder);
   Value chosen = operands[0], scores = operands[1];
-  Value filled = buildFilled(b, chosen, getScores().getType().getDimSize(1));
+  Value filled = b.isWithin(chosen, getScores().getType().getDimSize(1));
   Value picked = b.gatherElements(scores, b.where(filled, chosen, b.number(0, chosen)));
   Value none = b.number(0, picked);
   switch (getNormalization()) {
@@ -81,7 +70,7 @@ Value WeighOp::buildStep(OpBuilder &builder, ValueRange operands) {
     return b.where(filled, b.binary<onnx::DivOp>(weights, b.sumOfRows(weights)), none);
   }
   case Normalization::Softmax:
-    return b.where(filled, b.softmax(b.where(filled, picked, b.number(-kInfinity, picked))), none);
+    return b.where(filled, b.softmax(b.where(filled, picked, b.lowest(picked))), none);
   }
   llvm_unreachable("a normalization");
 }
@@ -97,7 +86,7 @@ LogicalResult WeighEvenlyOp::verify() {
 
 Value WeighEvenlyOp::buildStep(OpBuilder &builder, ValueRange operands) {
   GraphBuilder b(getLoc(), builder);
-  Value filled = buildFilled(b, operands[0], getModules());
+  Value filled = b.isWithin(operands[0], getModules());
   Value weights = b.cast(filled, getElementTypeOrSelf(getWeights().getType()));
   if (!getShared())
     return weights;

@@ -7,6 +7,8 @@
 
 #include "graft/Onnx/GraphBuilder.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace graft::onnx;
 
@@ -43,6 +45,17 @@ Value GraphBuilder::number(double value, Value like) {
 }
 
 Value GraphBuilder::isNaN(Value x) { return IsNaNOp::create(*this, broadcast(x, getI1Type()), x); }
+
+Value GraphBuilder::isWithin(Value x, int64_t size) {
+  return predicate<AndOp>(predicate<GreaterOrEqualOp>(x, number(0, x)),
+                          predicate<LessOp>(x, number(size, x)));
+}
+
+Value GraphBuilder::lowest(Value like) {
+  return number(-std::numeric_limits<double>::infinity(), like);
+}
+
+Value GraphBuilder::ordered(Value x) { return where(isNaN(x), lowest(x), x); }
 
 Value GraphBuilder::where(Value condition, Value a, Value b) {
   return WhereOp::create(*this, broadcast({condition, a, b}, element(a)), condition, a, b);

@@ -37,6 +37,12 @@ public:
     return OpT::create(*this, broadcast({a, b}, getI1Type()), a, b);
   }
   Value isNaN(Value x);
+  /// True where 0 ≤ x < size.
+  Value isWithin(Value x, int64_t size);
+  /// −∞ without dimensions, of the element type of `like`.
+  Value lowest(Value like);
+  /// `x` with −∞ in the place of NaN, so that any two are ordered.
+  Value ordered(Value x);
   Value where(Value condition, Value a, Value b);
 
   /// The `count` greatest of each row of (rows, n), the greatest first: values and positions, of

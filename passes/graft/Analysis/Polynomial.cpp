@@ -236,6 +236,65 @@ std::vector<std::string> Polynomial::symbols() const {
   return {symbols.begin(), symbols.end()};
 }
 
+/// An opaque function of numbers, or nothing if it is none or has no value there.
+static std::optional<int64_t> apply(StringRef function, ArrayRef<int64_t> x) {
+  auto is = [&](StringRef name, size_t count) { return function == name && x.size() == count; };
+  Polynomial result;
+  if (is("floordiv", 2) && x[1] != 0)
+    result = Polynomial::floorDiv(x[0], x[1]);
+  else if (is("mod", 2) && x[1] != 0)
+    result = Polynomial::mod(x[0], x[1]);
+  else if (is("max", 2))
+    result = Polynomial::max(x[0], x[1]);
+  else if (is("min", 2))
+    result = Polynomial::min(x[0], x[1]);
+  else if (is("eq", 2))
+    result = Polynomial(x[0] == x[1]);
+  else if (is("lt", 2))
+    result = Polynomial(x[0] < x[1]);
+  else if (is("select", 3))
+    result = Polynomial(x[0] != 0 ? x[1] : x[2]);
+  else if (is("add", 2))
+    result = Polynomial(x[0]) + Polynomial(x[1]);
+  else if (is("mul", 2))
+    result = Polynomial(x[0]) * Polynomial(x[1]);
+  else if (is("broadcast", 2))
+    result = Polynomial(x[0] == 1 ? x[1] : x[0]);
+  else
+    return std::nullopt;
+  return result.asConstant();
+}
+
+std::optional<int64_t> Polynomial::evaluate(const StringMap<int64_t> &symbols) const {
+  auto valueOf = [&](StringRef text) -> std::optional<int64_t> {
+    Atom atom = parseAtom(text);
+    if (atom.isSymbol()) {
+      auto known = symbols.find(atom.function);
+      return known == symbols.end() ? std::nullopt : std::optional(known->second);
+    }
+    SmallVector<int64_t> arguments;
+    for (const Polynomial &argument : atom.arguments) {
+      std::optional<int64_t> number = argument.evaluate(symbols);
+      if (!number)
+        return std::nullopt;
+      arguments.push_back(*number);
+    }
+    return apply(atom.function, arguments);
+  };
+  int64_t sum = 0;
+  for (const auto &[monomial, factor] : terms) {
+    int64_t term = factor;
+    for (const std::string &text : monomial) {
+      std::optional<int64_t> value = valueOf(text);
+      if (!value || MulOverflow(term, *value, term))
+        return std::nullopt;
+    }
+    if (AddOverflow(sum, term, sum))
+      return std::nullopt;
+  }
+  return sum;
+}
+
 std::string Polynomial::str() const {
   if (terms.empty())
     return "0";

@@ -10,6 +10,7 @@
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
@@ -65,6 +66,10 @@ public:
   const std::map<Monomial, int64_t> &getTerms() const { return terms; }
   /// The symbols that it depends on, those within opaque functions too, sorted.
   std::vector<std::string> symbols() const;
+
+  /// The value where the symbols have these; nothing if one has none, a divisor is 0, or it
+  /// leaves 64 bits.
+  std::optional<int64_t> evaluate(const llvm::StringMap<int64_t> &symbols) const;
 
   std::string str() const;
   /// Parses what str() gives: sums of products of integers, names and functions. Nothing if the

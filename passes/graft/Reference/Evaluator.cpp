@@ -16,66 +16,6 @@ using namespace mlir;
 using namespace graft;
 using namespace graft::reference;
 
-std::optional<int64_t> graft::reference::evaluate(const Polynomial &polynomial,
-                                                  const llvm::StringMap<int64_t> &symbols) {
-  int64_t sum = 0;
-  for (const auto &[monomial, factor] : polynomial.getTerms()) {
-    int64_t term = factor;
-    for (const std::string &text : monomial) {
-      Atom atom = parseAtom(text);
-      int64_t value;
-      if (atom.isSymbol()) {
-        auto known = symbols.find(atom.function);
-        if (known == symbols.end())
-          return std::nullopt;
-        value = known->second;
-      } else {
-        SmallVector<int64_t> all;
-        for (const Polynomial &argument : atom.arguments) {
-          std::optional<int64_t> number = evaluate(argument, symbols);
-          if (!number)
-            return std::nullopt;
-          all.push_back(*number);
-        }
-        Polynomial folded;
-        auto is = [&](StringRef name, size_t count) {
-          return atom.function == name && all.size() == count;
-        };
-        if (is("floordiv", 2) && all[1] != 0)
-          folded = Polynomial::floorDiv(all[0], all[1]);
-        else if (is("mod", 2) && all[1] != 0)
-          folded = Polynomial::mod(all[0], all[1]);
-        else if (is("max", 2))
-          folded = Polynomial::max(all[0], all[1]);
-        else if (is("min", 2))
-          folded = Polynomial::min(all[0], all[1]);
-        else if (is("eq", 2))
-          folded = Polynomial(all[0] == all[1]);
-        else if (is("lt", 2))
-          folded = Polynomial(all[0] < all[1]);
-        else if (is("select", 3))
-          folded = Polynomial(all[0] != 0 ? all[1] : all[2]);
-        else if (is("add", 2))
-          folded = Polynomial(all[0]) + Polynomial(all[1]);
-        else if (is("mul", 2))
-          folded = Polynomial(all[0]) * Polynomial(all[1]);
-        else if (is("broadcast", 2))
-          folded = Polynomial(all[0] == 1 ? all[1] : all[0]);
-        else
-          return std::nullopt;
-        if (!folded.asConstant())
-          return std::nullopt;
-        value = *folded.asConstant();
-      }
-      if (llvm::MulOverflow(term, value, term))
-        return std::nullopt;
-    }
-    if (llvm::AddOverflow(sum, term, sum))
-      return std::nullopt;
-  }
-  return sum;
-}
-
 const Tensor *Evaluator::lookup(Value value) const {
   auto it = tensors.find(value);
   return value && it != tensors.end() ? &it->second : nullptr;
@@ -106,7 +46,7 @@ std::optional<Shape> Evaluator::shapeOf(Value value) const {
     return std::nullopt;
   Shape shape;
   for (const Polynomial &dim : shapes->get(value).dims) {
-    std::optional<int64_t> number = reference::evaluate(dim, symbols);
+    std::optional<int64_t> number = dim.evaluate(symbols);
     if (!number)
       return std::nullopt;
     shape.push_back(*number);

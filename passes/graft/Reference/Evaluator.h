@@ -62,10 +62,6 @@ private:
   Failure failed;
 };
 
-/// The value of a polynomial, or nothing if it has a symbol without one.
-std::optional<int64_t> evaluate(const Polynomial &polynomial,
-                                const llvm::StringMap<int64_t> &symbols);
-
 /// What a route chooses and its weights, (rows, slots), from what is computed of its operands.
 std::optional<llvm::SmallVector<Tensor>> evaluateRoute(Evaluator &at, mlir::Value route);
 

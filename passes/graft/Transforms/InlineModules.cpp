@@ -137,18 +137,14 @@ LogicalResult Inliner::inlineApply(ApplyOp apply) {
 static Value buildChosen(OpBuilder &builder, RouteOfOp route) {
   onnx::GraphBuilder b(route.getLoc(), builder);
   Value chosen = route.getChosen();
-  Value tooFew = b.number(0, chosen), tooMany = b.number(route.getType().getModules(), chosen);
-  Value filled = b.predicate<onnx::AndOp>(b.predicate<onnx::GreaterOrEqualOp>(chosen, tooFew),
-                                          b.predicate<onnx::LessOp>(chosen, tooMany));
+  Value filled = b.isWithin(chosen, route.getType().getModules());
   return b.where(filled, chosen, b.number(-1, chosen));
 }
 
 /// What the parts hold as a tensor: (rows, slots, …).
 static Value buildSlots(OpBuilder &builder, Location loc, TypedValue<PartsType> parts) {
-  RankedTensorType type = parts.getType().getType();
-  SmallVector<int64_t> shape(type.getShape());
-  shape.insert(shape.begin() + 1, parts.getDefiningOp<ApplyOp>().getRoute().getType().getSlots());
-  return CollectOp::create(builder, loc, type.clone(shape), parts);
+  const int64_t slots = parts.getDefiningOp<ApplyOp>().getRoute().getType().getSlots();
+  return CollectOp::create(builder, loc, withSlots(parts.getType().getType(), slots), parts);
 }
 
 LogicalResult Inliner::inlineAggregator(AggregateByOp aggregate) {

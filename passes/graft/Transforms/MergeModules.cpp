@@ -66,18 +66,15 @@ void Merger::mergeParameters() {
     for (FlatSymbolRefAttr parameter : parameters)
       ofModules.insert(parameter.getAttr());
   }
-  std::map<std::pair<ContentHash, std::string>, ParameterOp> byContent;
+  std::map<ContentHash, ParameterOp> byContent; // type, shape and bytes
   llvm::DenseMap<Attribute, ParameterOp> byValue;
   for (auto parameter : module.getOps<ParameterOp>()) {
     if (!ofModules.contains(parameter.getSymNameAttr()))
       continue;
     ParameterOp *first = &byValue[parameter.getValue()];
     auto weight = dyn_cast<WeightAttr>(parameter.getValue());
-    if (weight && store.lookup(weight.getKey())) {
-      std::string type;
-      llvm::raw_string_ostream(type) << parameter.getType();
-      first = &byContent[{store.hash(weight.getKey()), type}];
-    }
+    if (weight && store.lookup(weight.getKey()))
+      first = &byContent[store.hash(weight.getKey())];
     if (!*first) {
       *first = parameter;
       continue;

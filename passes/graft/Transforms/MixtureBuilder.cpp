@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Modular/SymbolLookup.h"
 #include "graft/Onnx/Origin.h"
 #include "graft/Transforms/RaiseRouting.h"
 
@@ -17,22 +18,8 @@ using namespace graft::raise;
 
 /// The types with any number of rows.
 static SmallVector<Type> anyRows(ValueRange inputs) {
-  SmallVector<Type> types;
-  for (Value input : inputs) {
-    auto type = cast<RankedTensorType>(input.getType());
-    SmallVector<int64_t> shape(type.getShape());
-    shape.front() = ShapedType::kDynamic;
-    types.push_back(type.clone(shape));
-  }
-  return types;
-}
-
-/// A symbol that is not taken: `wanted`, or with a number behind it.
-static std::string freshSymbol(mlir::ModuleOp module, StringRef wanted) {
-  std::string symbol = wanted.str();
-  for (unsigned suffix = 1; SymbolTable::lookupSymbolIn(module, symbol); ++suffix)
-    symbol = (wanted + "_" + Twine(suffix)).str();
-  return symbol;
+  return llvm::map_to_vector(inputs,
+                             [](Value input) -> Type { return withAnyRows(typeOf(input)); });
 }
 
 MixtureBuilder::MixtureBuilder(mlir::ModuleOp module, Operation *op, int64_t experts)

@@ -101,10 +101,8 @@ static FailureOr<Usages> readProfile(mlir::ModuleOp module, StringRef path,
 
 /// Numbers of modules among those that are left, −1 for those that are not.
 static Value buildRenumbered(onnx::GraphBuilder &b, Value chosen, ArrayRef<int64_t> numbers) {
-  Value tooFew = b.number(0, chosen), tooMany = b.number(numbers.size(), chosen);
-  Value filled = b.predicate<onnx::AndOp>(b.predicate<onnx::GreaterOrEqualOp>(chosen, tooFew),
-                                          b.predicate<onnx::LessOp>(chosen, tooMany));
-  Value safe = b.where(filled, chosen, tooFew);
+  Value filled = b.isWithin(chosen, numbers.size());
+  Value safe = b.where(filled, chosen, b.number(0, chosen));
   Value number = onnx::GatherOp::create(b, chosen.getType(), b.integers(numbers), safe,
                                         /*axis=*/int64_t(0));
   return b.where(filled, number, b.number(-1, chosen));

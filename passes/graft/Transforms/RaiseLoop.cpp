@@ -325,7 +325,7 @@ bool Loop::findNumbers() {
     at.set(weights, reference::Tensor(reference::Tensor::Float, *shape, draws.weights(count)));
   SmallVector<int64_t> leading;
   for (const Polynomial &dim : dims(front.input).drop_back())
-    leading.push_back(reference::evaluate(dim, at.symbolValues()).value_or(0));
+    leading.push_back(dim.evaluate(at.symbolValues()).value_or(0));
   std::vector<bool> isCovered(experts * slots);
   for (Step &step : steps) {
     const reference::Tensor *places = at.get(rowsOf(step));

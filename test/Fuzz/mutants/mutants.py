@@ -10,6 +10,7 @@ Mutant = namedtuple("Mutant", "name file before after why")
 
 TRANSFORMS, ANALYSIS, LINALG = "passes/graft/Transforms/", "passes/graft/Analysis/", "passes/graft/Conversion/OnnxToLinalg/"
 KERNELS, MODULAR, CPU = "passes/graft/Codegen/Cpu/Kernels/", "dialects/graft/Modular/", "passes/graft/Codegen/Cpu/"
+ONNX = "dialects/graft/Onnx/"
 
 MUTANTS = [
     # Inlining
@@ -18,8 +19,8 @@ MUTANTS = [
     Mutant("modules-in-reverse", TRANSFORMS + "InlineModules.cpp", "inlined.getBodies()[index].emplaceBlock()",
            "inlined.getBodies()[PLANTED ? inlined.getBodies().size() - 1 - index : index].emplaceBlock()", "module i becomes region n − 1 − i"),
     # Selecting and weighing
-    Mutant("nan-is-a-score", MODULAR + "Selection.cpp", "b.where(b.isNaN(scores), b.number(-kInfinity, scores), scores)",
-           "PLANTED ? scores : b.where(b.isNaN(scores), b.number(-kInfinity, scores), scores)", "NaN scores are compared as they are"),
+    Mutant("nan-is-a-score", ONNX + "GraphBuilder.cpp", "return where(isNaN(x), lowest(x), x);",
+           "return PLANTED ? x : where(isNaN(x), lowest(x), x);", "NaN scores are compared as they are"),
     Mutant("above-or-equal", MODULAR + "Selection.cpp", "b.number(getThreshold().convertToDouble(), scores)",
            "b.number(getThreshold().convertToDouble() - (PLANTED ? 1e-6 : 0), scores)", "a score at the threshold passes"),
     Mutant("one-above-capacity", MODULAR + "Selection.cpp", "b.predicate<onnx::AndOp>(filled, b.predicate<onnx::LessOrEqualOp>(rank, capacity))",
@@ -29,14 +30,14 @@ MUTANTS = [
            "Value places = b.reshape(PLANTED ? chosen : b.transpose(chosen, {1, 0}), {-1});", "a capacity is filled row by row"),
     Mutant("groups-by-best", MODULAR + "Weighing.cpp", "b.topK(parted, getTop())", "b.topK(parted, PLANTED ? 1 : getTop())",
            "groups are ranked by their best module"),
-    Mutant("one-module-more", MODULAR + "Weighing.cpp", "b.number(modules, chosen)", "b.number(modules + PLANTED, chosen)",
+    Mutant("one-module-more", ONNX + "GraphBuilder.cpp", "number(size, x)", "number(size + PLANTED, x)",
            "the number one past the last module fills a slot"),
-    Mutant("empty-slots-in-softmax", MODULAR + "Weighing.cpp", "b.number(-kInfinity, picked)",
-           "(PLANTED ? none : b.number(-kInfinity, picked))", "empty slots take their share of a softmax"),
+    Mutant("empty-slots-in-softmax", MODULAR + "Weighing.cpp", "b.lowest(picked)",
+           "(PLANTED ? none : b.lowest(picked))", "empty slots take their share of a softmax"),
     # Aggregating
     Mutant("mean-is-sum", MODULAR + "Aggregation.cpp", "getAggregation() == Aggregation::Sum", "(PLANTED || getAggregation() == Aggregation::Sum)",
            "a mean is not divided by the number of filled slots"),
-    Mutant("attends-to-nothing", MODULAR + "Aggregation.cpp", "b.number(-kInfinity, scores)", "b.number(PLANTED ? 0 : -kInfinity, scores)",
+    Mutant("attends-to-nothing", MODULAR + "Aggregation.cpp", "b.lowest(scores)", "(PLANTED ? b.number(0, scores) : b.lowest(scores))",
            "attention gives empty slots their share"),
     Mutant("sequences-interleaved", MODULAR + "Aggregation.cpp", "rank == 3 ? slots", "rank == 3 || PLANTED ? slots",
            "where rows are sequences, slots are not put side by side"),

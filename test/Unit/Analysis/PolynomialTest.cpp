@@ -27,6 +27,17 @@ TEST(Polynomial, IsCanonical) {
   EXPECT_FALSE((s + 1).asConstant());
 }
 
+TEST(Polynomial, Evaluates) {
+  llvm::StringMap<int64_t> symbols{{"seq", 7}, {"batch", 3}, {"big", INT64_MAX}};
+  EXPECT_EQ(parse("2*batch*seq - seq + 7").evaluate(symbols), 42);
+  EXPECT_EQ(parse("floordiv(seq + 1, 2) + mod(seq, 2)*max(0, batch - 4)").evaluate(symbols), 4);
+  EXPECT_EQ(parse("select(eq(seq, 7), min(batch, seq), lt(seq, 1))").evaluate(symbols), 3);
+  EXPECT_EQ(parse("broadcast(min(1, seq), batch)").evaluate(symbols), 3);
+  EXPECT_EQ(P(0).evaluate({}), 0);
+  for (const char *text : {"unknown", "floordiv(seq, batch - 3)", "2*big", "big + 1", "other(seq)"})
+    EXPECT_FALSE(parse(text).evaluate(symbols)) << text;
+}
+
 TEST(Polynomial, PrintsAndParses) {
   for (const char *text : {"0", "-1", "384", "seq", "seq + 1", "batch*seq", "2*batch*seq - seq + 7",
                            "floordiv(seq + 1, 2) + 3", "batch*max(0, seq - 4)",

@@ -64,9 +64,8 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
   auto notYet = [](const llvm::Twine &what) {
     return unsupportedFault(what + ": not supported yet");
   };
-  for (const char *flag : {"--report"})
-    if (app.count(flag))
-      return notYet(flag);
+  if (app.count("--report"))
+    return notYet("--report");
   if (flags.target == "cuda")
     return notYet("--target cuda");
   if (flags.target != "cpu")

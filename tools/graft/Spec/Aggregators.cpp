@@ -17,21 +17,15 @@ using onnx::GraphBuilder;
 FlatSymbolRefAttr SpecBuilder::aggregatorFor(Frame &frame, const Aggregator &aggregator,
                                              StringRef name, RankedTensorType part, int64_t slots,
                                              RankedTensorType &result) {
-  SmallVector<int64_t> shape(part.getShape());
-  shape.front() = ShapedType::kDynamic;
-  shape.insert(shape.begin() + 1, slots);
   mlir::Builder types(module.getContext());
   auto rows = [&](Type element) {
     return RankedTensorType::get({ShapedType::kDynamic, slots}, element);
   };
-  SmallVector<Type> arguments = {part.clone(shape), rows(types.getI64Type()),
+  SmallVector<Type> arguments = {withSlots(withAnyRows(part), slots), rows(types.getI64Type()),
                                  rows(part.getElementType())};
   const Uses &uses = known.of(aggregator);
   std::string key =
-      std::to_string(reinterpret_cast<uintptr_t>(&aggregator)) + typeText(arguments.front());
-  for (const auto &[capture, value] : frame.captures)
-    if (uses.captures.count(capture))
-      key += "|" + capture + "=" + value;
+      keyOf(&aggregator, uses, frame, frame.captures) + "|" + typeText(arguments.front());
   if (auto it = aggregators.find(key); it != aggregators.end()) {
     result = it->second.second;
     return it->second.first;

@@ -94,7 +94,9 @@ private:
   std::optional<Instance> instantiate(Frame &frame, const Member &member,
                                       mlir::ValueRange arguments, const std::set<Need> &needs);
   Value needed(Frame &frame, const Need &need, bool perSequence, Value x);
-  std::string freshSymbol(llvm::StringRef wanted);
+  /// What two uses of a definition that may share a symbol have in common, but for types.
+  static std::string keyOf(const void *definition, const Uses &uses, const Frame &frame,
+                           const Captures &captures);
   std::string symbolFor(const Frame &frame, llvm::StringRef name, const Uses &uses);
 
   // Routers (Routers.cpp).

@@ -57,14 +57,24 @@ bool isName(llvm::StringRef text);
 TensorRef readTensor(Errors &errors, const NodeRef &node, llvm::StringRef what);
 OpRef readOp(Errors &errors, const NodeRef &node, llvm::StringRef what);
 
-/// Definitions, by name or where they are used.
+/// Definitions.
 std::shared_ptr<Module> readModule(Errors &errors, const NodeRef &node, llvm::StringRef what);
-Ref<Module> readModuleRef(Errors &errors, const NodeRef &node, llvm::StringRef what);
 std::shared_ptr<Router> readRouter(Errors &errors, const NodeRef &node, llvm::StringRef what);
-Ref<Router> readRouterRef(Errors &errors, const NodeRef &node, llvm::StringRef what);
 std::shared_ptr<Aggregator> readAggregator(Errors &errors, const NodeRef &node,
                                            llvm::StringRef what);
-Ref<Aggregator> readAggregatorRef(Errors &errors, const NodeRef &node, llvm::StringRef what);
+
+/// A definition by name, or where it is used, as `read` reads it.
+template <typename T>
+Ref<T> readRef(Errors &errors, const NodeRef &node, llvm::StringRef what,
+               std::shared_ptr<T> (*read)(Errors &, const NodeRef &, llvm::StringRef)) {
+  Ref<T> ref;
+  ref.mark = node->mark;
+  if (node->kind == Node::Map)
+    ref.own = read(errors, node, what);
+  else
+    ref.name = readText(errors, node, what);
+  return ref;
+}
 
 /// Checks names and that no definition is within itself.
 void checkNames(Document &document, Errors &errors);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Modular/SymbolLookup.h"
 #include "graft/Spec/Builder.h"
 
 using namespace mlir;
@@ -13,19 +14,16 @@ using namespace graft::spec;
 using namespace graft::modular;
 using onnx::GraphBuilder;
 
-/// The type with any number of rows.
-static RankedTensorType anyRows(Value value) {
-  SmallVector<int64_t> shape(spec::typeOf(value).getShape());
-  shape.front() = ShapedType::kDynamic;
-  return spec::typeOf(value).clone(shape);
-}
-
-/// A symbol that is not taken: `wanted`, or with a number behind it.
-std::string SpecBuilder::freshSymbol(StringRef wanted) {
-  std::string symbol = wanted.str();
-  for (unsigned suffix = 1; SymbolTable::lookupSymbolIn(module, symbol); ++suffix)
-    symbol = (wanted + "_" + Twine(suffix)).str();
-  return symbol;
+std::string SpecBuilder::keyOf(const void *definition, const Uses &uses, const Frame &frame,
+                               const Captures &captures) {
+  std::string key = std::to_string(reinterpret_cast<uintptr_t>(definition));
+  for (const auto &[capture, value] : captures)
+    if (uses.captures.count(capture))
+      key += "|" + capture + "=" + value;
+  if (uses.layer)
+    key +=
+        "|" + std::to_string(reinterpret_cast<uintptr_t>(frame.layer.output.getAsOpaquePointer()));
+  return key;
 }
 
 /// The name, with what makes it differ from place to place.
@@ -34,7 +32,7 @@ std::string SpecBuilder::symbolFor(const Frame &frame, StringRef name, const Use
   for (const auto &[capture, value] : frame.layer.captures)
     if (uses.captures.count(capture) || uses.layer)
       symbol += "." + capture + value;
-  return freshSymbol(symbol);
+  return freshSymbol(module, symbol);
 }
 
 std::vector<SpecBuilder::Member> SpecBuilder::membersOf(Frame &frame, const Module &mixture) {
@@ -65,16 +63,13 @@ std::optional<SpecBuilder::Instance> SpecBuilder::instantiate(Frame &frame, cons
                                                               ValueRange arguments,
                                                               const std::set<Need> &needs) {
   const Uses &uses = known.of(*member.module);
-  std::string key = std::to_string(reinterpret_cast<uintptr_t>(member.module));
-  for (const auto &[capture, value] : member.captures)
-    if (uses.captures.count(capture) || capture == "index")
-      key += "|" + capture + "=" + value;
-  if (uses.layer)
-    key +=
-        "|" + std::to_string(reinterpret_cast<uintptr_t>(frame.layer.output.getAsOpaquePointer()));
+  // One of a family is told by its number, which its definition does not count as a use.
+  std::string key = keyOf(member.module, uses, frame, member.captures);
+  if (auto index = member.captures.find("index"); index != member.captures.end())
+    key += "|index=" + index->second;
   SmallVector<Type> types;
   for (Value argument : arguments) {
-    types.push_back(anyRows(argument));
+    types.push_back(withAnyRows(spec::typeOf(argument)));
     key += "|" + typeText(types.back());
   }
   for (const Need &need : needs)

@@ -57,7 +57,7 @@ static const StringRef activations[] = {"none", "relu",    "gelu",       "gelu_t
 static void readModules(Errors &errors, const NodeRef &node, StringRef what,
                         std::vector<Ref<Module>> &modules) {
   for (const NodeRef &item : readList(errors, node, what))
-    modules.push_back(readModuleRef(errors, item, "a module"));
+    modules.push_back(readRef(errors, item, "a module", readModule));
   if (modules.empty())
     errors.fail(node->mark, what + ": expected a module, found none");
 }
@@ -92,9 +92,9 @@ static void readOther(Errors &errors, StringRef key, const NodeRef &value, Modul
     if (llvm::count(module.sizes, std::optional<int64_t>()) > 1)
       errors.fail(value->mark, "sizes: expected 'rest' once at most");
   } else if (key == "router") {
-    module.router = readRouterRef(errors, value, "router");
+    module.router = readRef(errors, value, "router", readRouter);
   } else if (key == "aggregate") {
-    module.aggregator = readAggregatorRef(errors, value, "aggregate");
+    module.aggregator = readRef(errors, value, "aggregate", readAggregator);
   }
 }
 
@@ -174,21 +174,6 @@ std::shared_ptr<Module> graft::spec::readModule(Errors &errors, const NodeRef &n
   return module;
 }
 
-template <typename T, typename Read>
-static Ref<T> readRef(Errors &errors, const NodeRef &node, StringRef what, Read read) {
-  Ref<T> ref;
-  ref.mark = node->mark;
-  if (node->kind == Node::Map)
-    ref.own = read(errors, node, what);
-  else
-    ref.name = readText(errors, node, what);
-  return ref;
-}
-
-Ref<Module> graft::spec::readModuleRef(Errors &errors, const NodeRef &node, StringRef what) {
-  return readRef<Module>(errors, node, what, readModule);
-}
-
 std::shared_ptr<Aggregator> graft::spec::readAggregator(Errors &errors, const NodeRef &node,
                                                         StringRef what) {
   auto aggregator = std::make_shared<Aggregator>();
@@ -224,9 +209,4 @@ std::shared_ptr<Aggregator> graft::spec::readAggregator(Errors &errors, const No
             readChoice(errors, *layout, "layout", {"out,in", "in,out"}) == 1);
   }
   return aggregator;
-}
-
-Ref<Aggregator> graft::spec::readAggregatorRef(Errors &errors, const NodeRef &node,
-                                               StringRef what) {
-  return readRef<Aggregator>(errors, node, what, readAggregator);
 }

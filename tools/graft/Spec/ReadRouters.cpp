@@ -28,7 +28,7 @@ static Score readScore(Errors &errors, const NodeRef &node) {
     score.constant = readTensor(errors, *node->find("constant"), "constant");
   } else {
     score.kind = Score::Body;
-    score.body = readModuleRef(errors, node, "a score (input, constant or a module's body)");
+    score.body = readRef(errors, node, "a score (input, constant or a module's body)", readModule);
   }
   return score;
 }
@@ -214,14 +214,4 @@ std::shared_ptr<Router> graft::spec::readRouter(Errors &errors, const NodeRef &n
       if (fields.has(key))
         errors.fail(fields.markOf(key), key + ": expected a selection by scores, which it changes");
   return router;
-}
-
-Ref<Router> graft::spec::readRouterRef(Errors &errors, const NodeRef &node, StringRef what) {
-  Ref<Router> ref;
-  ref.mark = node->mark;
-  if (node->kind == Node::Map)
-    ref.own = readRouter(errors, node, what);
-  else
-    ref.name = readText(errors, node, what);
-  return ref;
 }

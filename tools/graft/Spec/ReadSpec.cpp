@@ -114,7 +114,7 @@ static void readPlaces(Errors &errors, const NodeRef &node, Document &document) 
       place.how = how->key == "replace" ? Place::Replace
                   : how->key == "after" ? Place::After
                                         : Place::Beside;
-      place.module = readModuleRef(errors, how->value, "a module");
+      place.module = readRef(errors, how->value, "a module", readModule);
     }
     document.places.push_back(std::move(place));
   }

@@ -7,15 +7,11 @@
 
 #include "graft/Spec/Builder.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace graft;
 using namespace graft::spec;
 using namespace graft::modular;
 using onnx::GraphBuilder;
-
-static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 static RankedTensorType rowsBy(Value like, int64_t columns, Type element) {
   return RankedTensorType::get({spec::typeOf(like).getDimSize(0), columns}, element);
@@ -36,18 +32,10 @@ modular::RouterOp SpecBuilder::routerFor(Frame &frame, const Router &router, Str
                                          const std::vector<Member> &members, ValueRange arguments,
                                          const std::set<Need> &needs) {
   const Uses &uses = known.of(router);
-  std::string key = std::to_string(reinterpret_cast<uintptr_t>(&router));
-  for (const auto &[capture, value] : frame.captures)
-    if (uses.captures.count(capture))
-      key += "|" + capture + "=" + value;
-  if (uses.layer)
-    key +=
-        "|" + std::to_string(reinterpret_cast<uintptr_t>(frame.layer.output.getAsOpaquePointer()));
+  std::string key = keyOf(&router, uses, frame, frame.captures);
   SmallVector<Type> types;
   for (Value argument : arguments) {
-    SmallVector<int64_t> shape(spec::typeOf(argument).getShape());
-    shape.front() = ShapedType::kDynamic;
-    types.push_back(spec::typeOf(argument).clone(shape));
+    types.push_back(withAnyRows(spec::typeOf(argument)));
     key += "|" + typeText(types.back());
   }
   for (const Member &member : members)
@@ -193,7 +181,7 @@ bool SpecBuilder::buildRoute(Frame &frame, const Router &router, const std::vect
                                         " modules of the mixture, found " +
                                         typeText(allowed.getType())),
              false;
-    selecting = b.where(allowed, selecting, b.number(-kInfinity, selecting));
+    selecting = b.where(allowed, selecting, b.lowest(selecting));
   }
   if (const auto &groups = router.groups) {
     if (modules % groups->count != 0 || groups->sum > modules / groups->count)
@@ -286,11 +274,8 @@ Value SpecBuilder::buildChosen(Frame &frame, const Router &router,
     Type element = spec::typeOf(ids).getElementType();
     if (!isa<IntegerType>(element) || element.isInteger(1))
       return fail(select.input.mark, "hash: expected integers, found " + typeText(ids.getType()));
-    if (!element.isSignlessInteger(64)) {
-      auto wide = spec::typeOf(ids).clone(b.getI64Type());
-      ids = onnx::CastOp::create(b, wide, ids, b.getStringAttr("up"), b.getI64IntegerAttr(1),
-                                 b.getI64IntegerAttr(7)); // ONNX's INT64
-    }
+    if (!element.isSignlessInteger(64))
+      ids = b.cast(ids, b.getI64Type());
     return SelectHashOp::create(b, type(1), b.getI64IntegerAttr(select.count), ids,
                                 b.getI64IntegerAttr(modules));
   }

@@ -65,7 +65,7 @@ Value SpecBuilder::buildTaskChoice(Frame &frame, const Router &router,
   OpBuilder builder(main);
   Location loc = b.getLoc();
   auto parameter = [&](const Twine &name, ArrayRef<int64_t> numbers) {
-    std::string symbol = freshSymbol(name.str());
+    std::string symbol = freshSymbol(module, name.str());
     ParameterOp::create(builder, loc, symbol, taken(numbers, modules, b.getContext()));
     return FlatSymbolRefAttr::get(b.getContext(), symbol);
   };
@@ -85,7 +85,7 @@ Value SpecBuilder::buildTaskChoice(Frame &frame, const Router &router,
     StringAttr own = enter(module, tasks, op, adapterNames.count(task.text) ? ".route" : "");
     FlatSymbolRefAttr value = parameter(frame.name + "." + task.text, numbers);
     auto made = modular::ModuleOp::create(
-        builder, loc, builder.getStringAttr(freshSymbol(task.text + "." + frame.name)),
+        builder, loc, builder.getStringAttr(freshSymbol(module, task.text + "." + frame.name)),
         CompositionAttr::get(b.getContext(), Composition::Parameter),
         TypeAttr::get(builder.getFunctionType(type, type)), StringAttr(), ArrayAttr(), ArrayAttr());
     Block &block = made.getBody().emplaceBlock();

@@ -185,41 +185,51 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
     exchange->erase();
   }
 
-  /// A private function that calls the host's `route`, if it has one.
-  func::FuncOp routeFunction() {
-    constexpr llvm::StringLiteral name = "graft_route";
+  /// A private function of the module, made where it is asked for first; `build` writes its body.
+  func::FuncOp privateFunction(StringRef name, TypeRange arguments, TypeRange results,
+                               llvm::function_ref<void(OpBuilder &, Location, ValueRange)> build) {
     if (auto function = getOperation().lookupSymbol<func::FuncOp>(name))
       return function;
-    MLIRContext *context = &getContext();
     OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    Location loc = UnknownLoc::get(context);
-    auto pointer = LLVM::LLVMPointerType::get(context);
-    SmallVector<Type> types{pointer, builder.getI64Type(), builder.getI64Type(), pointer, pointer};
-    auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(types, {}));
+    Location loc = UnknownLoc::get(&getContext());
+    auto function =
+        func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, results));
     function.setPrivate();
     Block *body = function.addEntryBlock();
     builder.setInsertionPointToStart(body);
-    Value host = body->getArgument(0);
-    // A host from before there were routes has a shorter table.
-    Value size = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), host);
-    Value enough =
-        LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(8 * (HostRoute + 1)));
-    Value knows = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, size, enough);
-    scf::IfOp::create(builder, loc, knows, [&](OpBuilder &builder, Location loc) {
-      Value route = loadHostField(builder, loc, host, HostRoute);
-      Value null = LLVM::ZeroOp::create(builder, loc, pointer);
-      Value looks = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, route, null);
-      scf::IfOp::create(builder, loc, looks, [&](OpBuilder &builder, Location loc) {
-        SmallVector<Value> operands{route, loadHostField(builder, loc, host, HostContext)};
-        llvm::append_range(operands, body->getArguments().drop_front());
-        auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types);
-        LLVM::CallOp::create(builder, loc, type, operands);
+    build(builder, loc, body->getArguments());
+    return function;
+  }
+
+  /// A private function that calls the host's `route`, if it has one.
+  func::FuncOp routeFunction() {
+    MLIRContext *context = &getContext();
+    auto pointer = LLVM::LLVMPointerType::get(context);
+    auto wide = IntegerType::get(context, 64);
+    SmallVector<Type> types{pointer, wide, wide, pointer, pointer};
+    auto build = [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+      Value host = arguments[0];
+      // A host from before there were routes has a shorter table.
+      Value size = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), host);
+      Value enough =
+          LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(8 * (HostRoute + 1)));
+      Value knows = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, size, enough);
+      scf::IfOp::create(builder, loc, knows, [&](OpBuilder &builder, Location loc) {
+        Value route = loadHostField(builder, loc, host, HostRoute);
+        Value null = LLVM::ZeroOp::create(builder, loc, pointer);
+        Value looks = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, route, null);
+        scf::IfOp::create(builder, loc, looks, [&](OpBuilder &builder, Location loc) {
+          SmallVector<Value> operands{route, loadHostField(builder, loc, host, HostContext)};
+          llvm::append_range(operands, arguments.drop_front());
+          auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types);
+          LLVM::CallOp::create(builder, loc, type, operands);
+          scf::YieldOp::create(builder, loc);
+        });
         scf::YieldOp::create(builder, loc);
       });
-      scf::YieldOp::create(builder, loc);
-    });
-    func::ReturnOp::create(builder, loc);
-    return function;
+      func::ReturnOp::create(builder, loc);
+    };
+    return privateFunction("graft_route", types, {}, build);
   }
 
   static bool canReturnNothing(func::FuncOp func) {
@@ -246,38 +256,32 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
 
   /// A private function that calls the host. Its first argument is the host.
   func::FuncOp hostFunction(StringRef name) {
-    if (auto function = getOperation().lookupSymbol<func::FuncOp>(name))
-      return function;
     MLIRContext *context = &getContext();
-    OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    Location loc = UnknownLoc::get(context);
     auto pointer = LLVM::LLVMPointerType::get(context);
-    bool allocates = name == "graft_allocate";
-    SmallVector<Type> arguments{pointer, allocates ? Type(builder.getI64Type()) : Type(pointer)};
+    const bool allocates = name == "graft_allocate";
+    SmallVector<Type> types{pointer,
+                            allocates ? Type(IntegerType::get(context, 64)) : Type(pointer)};
     SmallVector<Type> results;
     if (allocates)
       results.push_back(pointer);
-    auto function =
-        func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, results));
-    function.setPrivate();
-    Block *body = function.addEntryBlock();
-    builder.setInsertionPointToStart(body);
-    Value host = body->getArgument(0);
-    unsigned field = allocates ? HostAllocate : name == "graft_fail" ? HostFail : HostRelease;
-    SmallVector<Value> operands{loadHostField(builder, loc, host, field),
-                                loadHostField(builder, loc, host, HostContext)};
-    SmallVector<Type> parameters{pointer};
-    if (field == HostFail) {
-      parameters.push_back(builder.getI32Type());
-      operands.push_back(LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(1)));
-    }
-    parameters.push_back(arguments[1]);
-    operands.push_back(body->getArgument(1));
-    Type result = allocates ? Type(pointer) : Type(LLVM::LLVMVoidType::get(context));
-    auto call = LLVM::CallOp::create(builder, loc, LLVM::LLVMFunctionType::get(result, parameters),
-                                     operands);
-    func::ReturnOp::create(builder, loc, call->getResults());
-    return function;
+    auto build = [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+      Value host = arguments[0];
+      unsigned field = allocates ? HostAllocate : name == "graft_fail" ? HostFail : HostRelease;
+      SmallVector<Value> operands{loadHostField(builder, loc, host, field),
+                                  loadHostField(builder, loc, host, HostContext)};
+      SmallVector<Type> parameters{pointer};
+      if (field == HostFail) {
+        parameters.push_back(builder.getI32Type());
+        operands.push_back(LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(1)));
+      }
+      parameters.push_back(types[1]);
+      operands.push_back(arguments[1]);
+      Type result = allocates ? Type(pointer) : Type(LLVM::LLVMVoidType::get(context));
+      auto call = LLVM::CallOp::create(builder, loc,
+                                       LLVM::LLVMFunctionType::get(result, parameters), operands);
+      func::ReturnOp::create(builder, loc, call->getResults());
+    };
+    return privateFunction(name, types, results, build);
   }
 
   llvm::DenseMap<StringAttr, LLVM::GlobalOp> messages;
