@@ -237,7 +237,7 @@ std::vector<std::string> Polynomial::symbols() const {
 }
 
 /// An opaque function of numbers, or nothing if it is none or has no value there.
-static std::optional<int64_t> apply(StringRef function, ArrayRef<int64_t> x) {
+static std::optional<int64_t> applyFunction(StringRef function, ArrayRef<int64_t> x) {
   auto is = [&](StringRef name, size_t count) { return function == name && x.size() == count; };
   Polynomial result;
   if (is("floordiv", 2) && x[1] != 0)
@@ -279,7 +279,7 @@ std::optional<int64_t> Polynomial::evaluate(const StringMap<int64_t> &symbols) c
         return std::nullopt;
       arguments.push_back(*number);
     }
-    return apply(atom.function, arguments);
+    return applyFunction(atom.function, arguments);
   };
   int64_t sum = 0;
   for (const auto &[monomial, factor] : terms) {

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Modular/SymbolLookup.h"
 #include "graft/Spec/Builder.h"
 
 using namespace mlir;
