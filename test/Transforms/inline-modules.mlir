@@ -66,7 +66,7 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf
 
 // -----
 
-// The mean of the filled slots is a weighted sum; modules that differ in more than parameters are computed for all rows.
+// The mean of the filled slots is a weighted sum.
 
 modular.module @same function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
   modular.yield %x : tensor<?x2xf32>
@@ -84,9 +84,32 @@ func.func @main(%x: tensor<?x2xf32>, %c: tensor<?x2xi64>, %w: tensor<?x2xf32>) -
   // CHECK: %[[SHARE:.*]] = onnx.Div %{{.*}}, %[[COUNT]]
   // CHECK: %[[WEIGHTS:.*]] = onnx.Where %{{.*}}, %[[SHARE]], %{{.*}}
   // CHECK: modular.route_of %[[C]], %[[WEIGHTS]]
-  // CHECK: modular.apply {{.*}} {modular.dense}
+  // CHECK: modular.apply
+  // CHECK-NOT: modular.dense
   // CHECK: modular.aggregate weighted_sum
   %y = modular.aggregate mean %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+
+// A module that lets rows see each other is no function of rows: what that gives is what all rows give, and so it is computed.
+
+modular.module @same function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  modular.yield %x : tensor<?x2xf32>
+}
+modular.module @mean function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %0 = onnx.Constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %m = onnx.ReduceMean %x, %0 {keepdims = 1 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<1x2xf32>
+  %y = onnx.Sub %x, %m : (tensor<?x2xf32>, tensor<1x2xf32>) -> tensor<?x2xf32>
+  modular.yield %y : tensor<?x2xf32>
+}
+// CHECK-LABEL: func.func @main
+// CHECK: modular.apply {{.*}} {modular.dense}
+func.func @main(%x: tensor<?x2xf32>, %c: tensor<?x1xi64>, %w: tensor<?x1xf32>) -> tensor<?x2xf32> {
+  %r = modular.route_of %c, %w : tensor<?x1xi64>, tensor<?x1xf32> -> !modular.route<2, 1>
+  %p = modular.apply %r [@same, @mean](%x) : !modular.route<2, 1>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+  %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
 

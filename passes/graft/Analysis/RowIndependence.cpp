@@ -78,6 +78,8 @@ RowState RowIndependence::mixed(StringRef why) const {
 
 bool RowIndependence::seed(func::FuncOp main) {
   for (BlockArgument argument : main.getArguments()) {
+    if (main.getArgAttr(argument.getArgNumber(), "modular.slot"))
+      continue;
     const SymbolicTensor &tensor = shapes.get(argument);
     std::optional<StringRef> first;
     if (tensor.rank() > 0)
@@ -350,7 +352,7 @@ RowState RowIndependence::aggregate(Operation *op) {
   auto route = apply ? apply.getRoute().getDefiningOp<modular::RouteOfOp>() : nullptr;
   if (!route)
     return mixed("asks a router that is not inlined");
-  if (!segmentBodies(apply))
+  if (!segmentModules(apply, shapes))
     return mixed("has modules that may let rows see each other");
   SmallVector<Value> values(apply.getInputs());
   llvm::append_values(values, route.getChosen(), route.getWeights());

@@ -65,7 +65,7 @@ struct RowState {
 ///
 /// A value that mixes rows ends the proof only if a result depends on it. Inputs whose first
 /// dimensions are different symbols are taken to have as many rows: whoever runs row tasks sees to
-/// it.
+/// it. Those with a `modular.slot` are parameters, the same for all rows.
 class RowIndependence {
 public:
   explicit RowIndependence(mlir::func::FuncOp main);
@@ -74,6 +74,8 @@ public:
   /// The op at which the proof ends, if it is an op's fault, and why.
   mlir::Operation *getCulprit() const { return culprit; }
   llvm::StringRef getReason() const { return reason; }
+  /// How a value depends on the rows, where the inputs' first dimensions are one symbol.
+  const RowState &get(mlir::Value value) const;
 
 private:
   /// How the results of one kind of op depend on rows.
@@ -127,7 +129,6 @@ private:
   RowState expose(mlir::Operation *op);
 
   RowState mixed(llvm::StringRef why) const;
-  const RowState &get(mlir::Value value) const;
   const RowState &get(mlir::Operation *op, unsigned i) const { return get(op->getOperand(i)); }
   /// All operands from `first` on are the same for all rows.
   bool areSame(mlir::Operation *op, unsigned first) const;

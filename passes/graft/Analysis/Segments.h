@@ -8,15 +8,16 @@
 #ifndef GRAFT_ANALYSIS_SEGMENTS_H
 #define GRAFT_ANALYSIS_SEGMENTS_H
 
+#include "graft/Analysis/SymbolicShapes.h"
 #include "graft/Modular/Modular.h"
 
 namespace graft {
 
-/// An op that stands at the same place in the body of every module of an apply.
+/// An op that stands at the same place in the body of every module of a class.
 struct SegmentedOp {
   enum Kind {
     RowWise, ///< makes of each row something that depends on no other row, nor on the module
-    Product, ///< a MatMul or Gemm of the rows with a matrix of each module's own
+    Product, ///< a MatMul or Gemm of the rows' vectors with a matrix of each module's own
     Shift,   ///< an elementwise op of the rows and a vector of each module's own
   } kind;
   llvm::SmallVector<mlir::Operation *> ops; ///< one of each body, in the order of the modules
@@ -30,6 +31,22 @@ struct SegmentedOp {
   }
 };
 
+/// Modules whose rows stand in one tensor, sorted by module: their bodies, in lockstep, differ in
+/// parameters only. Or a single module with any body.
+struct ModuleClass {
+  llvm::SmallVector<unsigned> modules; ///< ascending
+  std::vector<SegmentedOp> ops;        ///< none for a single module
+};
+
+/// How the modules of an apply are computed on the rows that take them, and on no others.
+struct Segmentation {
+  std::vector<ModuleClass> classes; ///< each module is in one
+  /// There is one class, of vectors, and its rows have a place for each slot of the route, which
+  /// mostly is filled: all sizes follow from shapes. Else a class has as many rows as slots chose
+  /// it, which only data tells.
+  bool hasPlaceForEachSlot = false;
+};
+
 /// Whether `axis` is the last one of a ranked value.
 bool isLastAxis(int64_t axis, mlir::Value value);
 
@@ -37,9 +54,9 @@ bool isLastAxis(int64_t axis, mlir::Value value);
 /// its operands, whatever they are: elementwise ops, and Softmax and Split along that dimension.
 bool keepsVectorsApart(mlir::Operation *op);
 
-/// The bodies of an inlined apply in lockstep, if the rows of all modules can stand in one tensor,
-/// sorted by module: the bodies differ only in parameters, and each op is of a kind above.
-std::optional<std::vector<SegmentedOp>> segmentBodies(modular::ApplyOp apply);
+/// How to compute an inlined apply, of whose inputs `shapes` knows; nothing if a module may let
+/// rows see each other, or gives what cannot be summed as it is.
+std::optional<Segmentation> segmentModules(modular::ApplyOp apply, const SymbolicShapes &shapes);
 
 } // namespace graft
 

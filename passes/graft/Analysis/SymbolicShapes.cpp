@@ -7,6 +7,7 @@
 
 #include "graft/Analysis/SymbolicShapes.h"
 
+#include "graft/Analysis/Segments.h"
 #include "graft/Modular/Modular.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -173,20 +174,28 @@ RankedTensorType SymbolicShapes::type(Value value) const {
 
 void SymbolicShapes::seedBodies(modular::ApplyOp apply) {
   const SymbolicTensor &route = get(apply.getRoute());
-  if (route.rank() != 2)
+  if (route.rank() != 2 || !apply.isInlined())
     return;
-  // Dimension 0 of what a body sees: all rows, or a place for each slot of each row.
-  Polynomial rows = route.dims[0];
+  // Dimension 0 of what a body sees: all rows, a place for each slot of each row, or as many rows
+  // as take the module.
+  std::optional<Segmentation> segmentation;
   if (!apply->hasAttr("modular.dense"))
-    rows = rows * route.dims[1];
-  for (Region &body : apply.getBodies())
+    segmentation = segmentModules(apply, *this);
+  const Polynomial all = segmentation ? route.dims[0] * route.dims[1] : Polynomial(route.dims[0]);
+  for (Region &body : apply.getBodies()) {
+    std::optional<Polynomial> rows;
+    if (!segmentation || segmentation->hasPlaceForEachSlot)
+      rows = all;
     for (auto [input, argument] : llvm::zip(apply.getInputs(), body.getArguments())) {
       if (!isKnown(input))
         continue;
+      if (!rows)
+        rows = freshDimension(argument, 0);
       SymbolicTensor tensor(get(input).dims);
-      tensor.dims.front() = rows;
+      tensor.dims.front() = *rows;
       set(argument, std::move(tensor));
     }
+  }
 }
 
 void SymbolicShapes::visit(Operation *op) {

@@ -236,8 +236,9 @@ LogicalResult Inliner::run(func::FuncOp main) {
   if (!anyMixture)
     return success();
   // What a dense body sees is all rows, what a segmented one sees the slots: shapes tell.
+  const SymbolicShapes shapes(main);
   main.walk([&](ApplyOp apply) {
-    if (dense || !segmentBodies(apply))
+    if (dense || !segmentModules(apply, shapes))
       apply->setAttr("modular.dense", UnitAttr::get(apply.getContext()));
   });
   inferShapes(main);

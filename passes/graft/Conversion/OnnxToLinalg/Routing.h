@@ -13,17 +13,18 @@
 
 namespace graft::lowering {
 
-/// What the modules of an apply gave, sorted by module.
-struct SegmentedParts {
-  Tensor rows;     ///< (positions, …): a row for each slot that is not empty
-  Tensor position; ///< (rows, slots): where a slot's row is, -1 if it is empty
+/// What the modules of an apply gave, for the slots that chose one.
+struct Parts {
+  Tensor values;   ///< (positions, columns): a part is a row, flattened
+  Tensor position; ///< (rows, slots): where a slot's part stands, or -1 if it is empty
 };
 
-/// Lowers an apply whose bodies are `ops` in lockstep: each module sees the rows that take it and
-/// no others.
-mlir::FailureOr<SegmentedParts> lowerSegmented(Lowering &l, modular::ApplyOp apply,
-                                               modular::RouteOfOp route,
-                                               llvm::ArrayRef<SegmentedOp> ops);
+/// Computes the modules of an apply, each on the rows that take it and on no others.
+mlir::FailureOr<Parts> lowerParts(Lowering &l, modular::ApplyOp apply,
+                                  const Segmentation &segmentation);
+
+/// Lowers what one module makes of all rows into the insertion point, given its arguments.
+mlir::FailureOr<Tensor> lowerBody(Lowering &l, mlir::Block &body);
 
 } // namespace graft::lowering
 

@@ -14,13 +14,18 @@ using namespace mlir;
 using namespace graft;
 using namespace graft::lowering;
 
-/// What a module makes of `inputs`: the body is lowered where the builder stands.
-static FailureOr<Tensor> lowerBody(Lowering &l, Block &body, ArrayRef<Tensor> inputs) {
-  for (auto [argument, input] : llvm::zip(body.getArguments(), inputs))
-    l.set(argument, input);
+FailureOr<Tensor> graft::lowering::lowerBody(Lowering &l, Block &body) {
   Location loc = l.b.getLoc();
-  if (failed(l.lowerBlock(body)))
+  // What an earlier use of the parts made of the body may stand in a branch.
+  const bool isAgain = llvm::any_of(body.without_terminator(), [&](Operation &op) {
+    return op.getNumResults() != 0 && l.isLowered(op.getResult(0));
+  });
+  if (!isAgain && failed(l.lowerBlock(body)))
     return failure();
+  if (isAgain)
+    for (Operation &op : body.without_terminator())
+      if (!isa<modular::RouteOfOp, modular::ApplyOp>(op) && failed(l.lower(&op)))
+        return failure();
   l.b.setLoc(loc);
   return l.get(body.getTerminator()->getOperand(0));
 }
@@ -50,11 +55,11 @@ static std::pair<Tensor, Tensor> weightsOf(Lowering &l, Tensor chosen, Tensor we
 
 /// What each module makes of all rows.
 static FailureOr<SmallVector<Tensor>> lowerBodies(Lowering &l, modular::ApplyOp apply) {
-  SmallVector<Tensor> inputs, parts;
-  for (Value input : apply.getInputs())
-    inputs.push_back(l.get(input));
+  SmallVector<Tensor> parts;
   for (Region &body : apply.getBodies()) {
-    FailureOr<Tensor> part = lowerBody(l, body.front(), inputs);
+    for (auto [argument, input] : llvm::zip(body.getArguments(), apply.getInputs()))
+      l.set(argument, l.get(input));
+    FailureOr<Tensor> part = lowerBody(l, body.front());
     if (failed(part))
       return failure();
     parts.push_back(*part);
@@ -118,27 +123,34 @@ static LogicalResult collectDense(Lowering &l, Value result, modular::ApplyOp ap
   return success();
 }
 
-static void sumSegmented(Lowering &l, Value result, const SegmentedParts &parts, Tensor weights) {
-  Tensor init = l.empty(l.dims(result), parts.rows.element());
-  auto combine = dispatch::CombineOp::create(l.b, parts.rows.value, parts.position.value,
+/// The parts of each row, summed in the order of its slots.
+static void sumParts(Lowering &l, Value result, const Parts &parts, Tensor weights) {
+  Type element = parts.values.element(), wide = l.b.getF32Type();
+  if (weights.element() != element && weights.element() != wide)
+    weights =
+        l.map({weights}, weights.dims, wide, [&](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
+          return convert(b, v[0], wide, false, false);
+        });
+  const Dims &dims = l.dims(result);
+  Tensor init = l.empty({dims[0], parts.values.dims[1]}, element);
+  auto combine = dispatch::CombineOp::create(l.b, parts.values.value, parts.position.value,
                                              weights.value, init.value);
-  l.set(result, {combine.getResult(0), init.dims});
+  l.set(result, l.reshape({combine.getResult(0), init.dims}, dims));
 }
 
 /// Each slot is a row of its own, with one slot and no weight.
-static void collectSegmented(Lowering &l, Value result, const SegmentedParts &parts) {
+static void collectParts(Lowering &l, Value result, const Parts &parts) {
   const Dims &dims = l.dims(result);
-  Dims places = {dims[0] * dims[1]};
-  places.append(dims.begin() + 2, dims.end());
-  Tensor position = l.reshape(parts.position, {places[0], Polynomial(1)});
-  Tensor init = l.empty(places, parts.rows.element());
+  const Polynomial places = dims[0] * dims[1];
+  Tensor position = l.reshape(parts.position, {places, Polynomial(1)});
+  Tensor init = l.empty({places, parts.values.dims[1]}, parts.values.element());
   auto combine =
-      dispatch::CombineOp::create(l.b, parts.rows.value, position.value, Value(), init.value);
+      dispatch::CombineOp::create(l.b, parts.values.value, position.value, Value(), init.value);
   l.set(result, l.reshape({combine.getResult(0), init.dims}, dims));
 }
 
 /// A weighted sum of parts, or the parts as a tensor.
-static LogicalResult lowerParts(Lowering &l, Operation *op) {
+static LogicalResult lowerUse(Lowering &l, Operation *op) {
   auto apply = op->getOperand(0).getDefiningOp<modular::ApplyOp>();
   auto route = apply ? apply.getRoute().getDefiningOp<modular::RouteOfOp>() : nullptr;
   auto aggregate = dyn_cast<modular::AggregateOp>(op);
@@ -150,16 +162,17 @@ static LogicalResult lowerParts(Lowering &l, Operation *op) {
                "weights have another number of rows than what is chosen");
   if (apply->hasAttr("modular.dense"))
     return aggregate ? sumDense(l, result, apply, route) : collectDense(l, result, apply, route);
-  auto ops = segmentBodies(apply);
-  if (!ops)
-    return l.unsupported(op, "its modules differ, and it is not marked modular.dense");
-  FailureOr<SegmentedParts> parts = lowerSegmented(l, apply, route, *ops);
+  std::optional<Segmentation> segmentation = segmentModules(apply, l.shapes);
+  if (!segmentation)
+    return l.unsupported(op, "a module may let rows see each other, and it is not marked "
+                             "modular.dense");
+  FailureOr<Parts> parts = lowerParts(l, apply, *segmentation);
   if (failed(parts))
     return failure();
   if (aggregate)
-    sumSegmented(l, result, *parts, l.get(route.getWeights()));
+    sumParts(l, result, *parts, l.get(route.getWeights()));
   else
-    collectSegmented(l, result, *parts);
+    collectParts(l, result, *parts);
   return success();
 }
 
@@ -177,6 +190,6 @@ static LogicalResult lowerExpose(Lowering &l, modular::ExposeOp op) {
 }
 
 void graft::lowering::addRouting(Table &table) {
-  table.addAll<modular::AggregateOp, modular::CollectOp>(lowerParts);
+  table.addAll<modular::AggregateOp, modular::CollectOp>(lowerUse);
   table.add(lowerExpose);
 }
