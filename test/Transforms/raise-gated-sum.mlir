@@ -31,7 +31,8 @@ func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %z: tens
   %c = onnx.Constant {value = #modular.weight<"c"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
   %w = onnx.Softmax %z : (tensor<?x?x2xf32>) -> tensor<?x?x2xf32>
   %g0 = onnx.Slice %w, %i0, %i1, %i2 {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x1xf32>
-  %g1 = onnx.Slice %w, %i1, %i2, %i2 {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x1xf32>
+  %end = onnx.Constant {value = dense<9223372036854775807> : tensor<1xi64>} : () -> tensor<1xi64>
+  %g1 = onnx.Slice %w, %i1, %end, %i2 {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x1xf32>
   %0 = onnx.MatMul %x, %a : (tensor<?x?x4xf32>, tensor<4x3xf32>) -> tensor<?x?x3xf32>
   %1 = onnx.Relu %0 : (tensor<?x?x3xf32>) -> tensor<?x?x3xf32>
   %2 = onnx.Mul %g0, %1 : (tensor<?x?x1xf32>, tensor<?x?x3xf32>) -> tensor<?x?x3xf32>
@@ -70,7 +71,8 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
   %g1 = onnx.ReduceSum %p1, %last : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1xf32>
   %0 = onnx.Tanh %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
   %1 = onnx.Mul %0, %g0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
-  %2 = onnx.Exp %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %2 = onnx.Mul %x, %own : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
   %3 = onnx.Mul %2, %g1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
   %4 = onnx.Add %1, %3 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   return %4 : tensor<?x4xf32>
@@ -78,31 +80,162 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
 
 // -----
 
-// No mixtures: gates of another number of rows, branches of different inputs, a module without a term.
+// A gate is one element of the weights, by its number.
+
+// CHECK-LABEL: modular.module @mixture.expert.1
+// CHECK: dense<[1.000000e+00, -2.000000e+00, 3.000000e+00, 5.000000e-01]>
+// CHECK-LABEL: func.func @main
+// CHECK: modular.aggregate weighted_sum
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %w: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x4xf32> {
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %i0 = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %c0 = onnx.Gather %w, %i0 {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %g0 = onnx.Unsqueeze %c0, %last : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %g1 = onnx.Gather %w, %last {axis = 1 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %0 = onnx.Tanh %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.Mul %0, %g0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %2 = onnx.Mul %x, %own : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %3 = onnx.Mul %2, %g1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %4 = onnx.Add %1, %3 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %4 : tensor<?x4xf32>
+}
+
+// -----
+
+// Gates of whole sequences, of modules that mix what is in them: a row is a sequence, which weighs inside of the module.
+
+// CHECK-LABEL: modular.router @mixture.router(%{{.*}}: tensor<?x1x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK: onnx.Equal
+// CHECK: onnx.ReduceMax
+// CHECK: %[[CHOSEN:.*]] = onnx.Where
+// CHECK: modular.yield %[[CHOSEN]], %{{.*}} : tensor<?x2xi64>, tensor<?x2xf32>
+// CHECK: modular.module @mixture.expert.0 function(%{{.*}}: tensor<?x?x4xf32>, %[[W:.*]]: tensor<?x1x2xf32>) -> tensor<?x?x4xf32> {
+// CHECK: onnx.ReduceMean
+// CHECK: %[[SHARE:.*]] = onnx.Slice %[[W]]
+// CHECK: onnx.Mul %{{.*}}, %[[SHARE]]
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:.*]]: tensor<?x?x4xf32>{{.*}}, %[[GATES:.*]]: tensor<?x1x2xf32>
+// CHECK: %[[R:.*]] = modular.route @mixture.router(%[[GATES]])
+// CHECK: modular.apply %[[R]] [@mixture.expert.0, @mixture.expert.1](%[[X]], %[[GATES]])
+func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %gates: tensor<?x1x2xf32> {modular.dims = ["b", "1", "2"]}) -> tensor<?x?x4xf32> {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %s0, %s1 = onnx.Split %gates {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x1x2xf32>) -> (tensor<?x1x1xf32>, tensor<?x1x1xf32>)
+  %m = onnx.ReduceMean %x, %one {keepdims = 1 : i64} : (tensor<?x?x4xf32>, tensor<1xi64>) -> tensor<?x1x4xf32>
+  %0 = onnx.Sub %x, %m : (tensor<?x?x4xf32>, tensor<?x1x4xf32>) -> tensor<?x?x4xf32>
+  %1 = onnx.Mul %0, %s0 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %2 = onnx.Mul %x, %own : (tensor<?x?x4xf32>, tensor<4xf32>) -> tensor<?x?x4xf32>
+  %3 = onnx.Mul %2, %s1 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
+  %4 = onnx.Add %1, %3 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %4 : tensor<?x?x4xf32>
+}
+
+// -----
+
+// All modules in one product: each has its part of the weights. The weights are an input, and what weighs 0 is not chosen.
+
+// CHECK-LABEL: modular.router @moe.router(%{{.*}}: tensor<?x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK: %[[UNUSED:.*]] = onnx.Equal %[[GIVEN:.*]], %{{.*}} : (tensor<?x2xf32>, tensor<f32>) -> tensor<?x2xi1>
+// CHECK: %[[CHOSEN:.*]] = onnx.Where %[[UNUSED]]
+// CHECK: modular.yield %[[CHOSEN]], %[[GIVEN]]
+// CHECK: modular.module @moe.expert.0 function(%[[X:.*]]: tensor<?x2xf32>) -> tensor<?x3xf32> {
+// CHECK: %[[W:.*]] = onnx.Constant {value = dense<{{\[\[}}1.000000e+00, 2.000000e+00, 3.000000e+00], [4.000000e+00, 5.000000e+00, 6.000000e+00]]>
+// CHECK: %[[P:.*]] = onnx.MatMul %[[X]], %[[W]] : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+// CHECK: %[[B:.*]] = onnx.Constant {value = dense<[1.000000e+00, 2.000000e+00, 3.000000e+00]>
+// CHECK: onnx.Add %[[P]], %[[B]]
+// CHECK-LABEL: modular.module @moe.expert.1
+// CHECK: dense<{{\[\[}}7.000000e+00
+// CHECK: dense<[4.000000e+00, 5.000000e+00, 6.000000e+00]>
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: onnx.MatMul
+// CHECK: modular.aggregate weighted_sum
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %w: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x3xf32> {
+  %matrices = onnx.Constant {value = dense<[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]]> : tensor<2x2x3xf32>} : () -> tensor<2x2x3xf32>
+  %biases = onnx.Constant {value = dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf32>} : () -> tensor<2x3xf32>
+  %zero = onnx.Constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %0 = onnx.Unsqueeze %x, %zero : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<1x?x2xf32>
+  %1 = onnx.MatMul %0, %matrices : (tensor<1x?x2xf32>, tensor<2x2x3xf32>) -> tensor<2x?x3xf32>
+  %2 = onnx.Transpose %1 {perm = [1, 0, 2]} : (tensor<2x?x3xf32>) -> tensor<?x2x3xf32>
+  %3 = onnx.Add %2, %biases : (tensor<?x2x3xf32>, tensor<2x3xf32>) -> tensor<?x2x3xf32>
+  %4 = onnx.Unsqueeze %w, %last : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %5 = onnx.Mul %4, %3 : (tensor<?x2x1xf32>, tensor<?x2x3xf32>) -> tensor<?x2x3xf32>
+  %6 = onnx.ReduceSum %5, %one {keepdims = 0 : i64} : (tensor<?x2x3xf32>, tensor<1xi64>) -> tensor<?x3xf32> loc(fused<"moe">["/moe/ReduceSum"])
+  return %6 : tensor<?x3xf32>
+}
+
+// -----
+
+// No mixture: what is weighed and summed are positions of a sequence.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.aggregate
+// CHECK: return
+func.func @main(%x: tensor<?x8x2xf32> {modular.dims = ["n", "8", "2"]}) -> tensor<?x3xf32> {
+  %matrix = onnx.Constant {value = dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf32>} : () -> tensor<2x3xf32>
+  %score = onnx.Constant {value = dense<[[1.0], [2.0]]> : tensor<2x1xf32>} : () -> tensor<2x1xf32>
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %0 = onnx.MatMul %x, %matrix : (tensor<?x8x2xf32>, tensor<2x3xf32>) -> tensor<?x8x3xf32>
+  %1 = onnx.MatMul %x, %score : (tensor<?x8x2xf32>, tensor<2x1xf32>) -> tensor<?x8x1xf32>
+  %2 = onnx.Softmax %1 {axis = 1 : i64} : (tensor<?x8x1xf32>) -> tensor<?x8x1xf32>
+  %3 = onnx.Mul %2, %0 : (tensor<?x8x1xf32>, tensor<?x8x3xf32>) -> tensor<?x8x3xf32>
+  %4 = onnx.ReduceSum %3, %one {keepdims = 0 : i64} : (tensor<?x8x3xf32>, tensor<1xi64>) -> tensor<?x3xf32>
+  return %4 : tensor<?x3xf32>
+}
+
+// -----
+
+// No mixtures: nothing that is summed has parameters; the mean of a density that has several, which one product gives.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.aggregate
+// CHECK: return
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> (tensor<?x4xf32>, tensor<?x3xf32>) {
+  %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %g0, %g1 = onnx.Split %w {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
+  %0 = onnx.Tanh %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.Mul %0, %g0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %2 = onnx.Exp %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %3 = onnx.Mul %2, %g1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %4 = onnx.Add %1, %3 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %matrix = onnx.Constant {value = #modular.weight<"means"> : tensor<4x6xf32>} : () -> tensor<4x6xf32>
+  %bias = onnx.Constant {value = #modular.weight<"bias"> : tensor<6xf32>} : () -> tensor<6xf32>
+  %shape = onnx.Constant {value = dense<[-1, 2, 3]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %two = onnx.Constant {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %5 = onnx.MatMul %x, %matrix : (tensor<?x4xf32>, tensor<4x6xf32>) -> tensor<?x6xf32>
+  %6 = onnx.Add %5, %bias : (tensor<?x6xf32>, tensor<6xf32>) -> tensor<?x6xf32>
+  %7 = onnx.Reshape %6, %shape : (tensor<?x6xf32>, tensor<3xi64>) -> tensor<?x2x3xf32>
+  %8 = onnx.Unsqueeze %w, %two : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %9 = onnx.Mul %8, %7 : (tensor<?x2x1xf32>, tensor<?x2x3xf32>) -> tensor<?x2x3xf32>
+  %10 = onnx.ReduceSum %9, %one {keepdims = 0 : i64} : (tensor<?x2x3xf32>, tensor<1xi64>) -> tensor<?x3xf32>
+  return %4, %10 : tensor<?x4xf32>, tensor<?x3xf32>
+}
+
+// -----
+
+// No mixtures: branches of different inputs, a module without a term.
 
 // CHECK-LABEL: func.func @main
 // CHECK-SAME: tensor<?x?x4xf32>
 // CHECK-NOT: modular.aggregate
 func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %y: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]},
-    %per_sequence: tensor<?x1x2xf32> {modular.dims = ["b", "1", "2"]}, %w: tensor<?x?x2xf32> {modular.dims = ["b", "s", "2"]},
-    %three: tensor<?x?x3xf32> {modular.dims = ["b", "s", "3"]}) -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>) {
-  %s0, %s1 = onnx.Split %per_sequence {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x1x2xf32>) -> (tensor<?x1x1xf32>, tensor<?x1x1xf32>)
-  %0 = onnx.Tanh %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
-  %1 = onnx.Mul %0, %s0 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
-  %2 = onnx.Exp %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
-  %3 = onnx.Mul %2, %s1 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
-  %4 = onnx.Add %1, %3 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+    %w: tensor<?x?x2xf32> {modular.dims = ["b", "s", "2"]},
+    %three: tensor<?x?x3xf32> {modular.dims = ["b", "s", "3"]}) -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>) {
   %g0, %g1 = onnx.Split %w {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x?x2xf32>) -> (tensor<?x?x1xf32>, tensor<?x?x1xf32>)
   %5 = onnx.Tanh %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   %6 = onnx.Mul %5, %g0 : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
-  %7 = onnx.Exp %y : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %7 = onnx.Mul %y, %own : (tensor<?x?x4xf32>, tensor<4xf32>) -> tensor<?x?x4xf32>
   %8 = onnx.Mul %7, %g1 : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
   %9 = onnx.Add %6, %8 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   %h0, %h1, %h2 = onnx.Split %three {axis = 2 : i64, num_outputs = 3 : i64} : (tensor<?x?x3xf32>) -> (tensor<?x?x1xf32>, tensor<?x?x1xf32>, tensor<?x?x1xf32>)
   %10 = onnx.Tanh %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   %11 = onnx.Mul %10, %h0 : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
-  %12 = onnx.Exp %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  %12 = onnx.Mul %x, %own : (tensor<?x?x4xf32>, tensor<4xf32>) -> tensor<?x?x4xf32>
   %13 = onnx.Mul %12, %h1 : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
   %14 = onnx.Add %11, %13 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
-  return %4, %9, %14 : tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>
+  return %9, %14 : tensor<?x?x4xf32>, tensor<?x?x4xf32>
 }

@@ -7,6 +7,8 @@
 
 #include "graft/Transforms/RaiseRouting.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
@@ -71,6 +73,8 @@ bool graft::raise::actsOnVectors(Operation *op) {
   // A cast to the type that is there already.
   if (auto cast = dyn_cast<onnx::CastOp>(op))
     return getElementTypeOrSelf(cast.getInput().getType()) == getElementTypeOrSelf(cast.getType());
+  if (auto norm = dyn_cast<onnx::LayerNormalizationOp>(op))
+    return isLastAxis(norm.getAxis(), norm.getX()) && norm->getNumResults() == 1;
   if (isa<onnx::MatMulOp>(op))
     return !isParameter(op->getOperand(0)) && isParameter(op->getOperand(1));
   return keepsVectorsApart(op);
@@ -78,6 +82,25 @@ bool graft::raise::actsOnVectors(Operation *op) {
 
 static RankedTensorType rowsBy(Value like, int64_t columns, Type element) {
   return RankedTensorType::get({typeOf(like).getDimSize(0), columns}, element);
+}
+
+std::pair<Value, Value> graft::raise::takeWeighed(GraphBuilder &b, Value shares) {
+  const int64_t modules = typeOf(shares).getShape().back();
+  SmallVector<int64_t> all(modules);
+  std::iota(all.begin(), all.end(), 0);
+  Value numbers = b.integers(all);
+  auto choose = [&](Value unused) { return b.where(unused, b.number(-1, numbers), numbers); };
+  Value unused = b.predicate<onnx::EqualOp>(shares, b.number(0, shares));
+  if (typeOf(shares).getRank() == 2)
+    return {choose(unused), shares};
+  // A sequence takes what any of its rows takes, once.
+  Value used = b.where(unused, b.number(0, shares), b.number(1, shares));
+  SmallVector<int64_t> axes(typeOf(shares).getRank() - 2);
+  std::iota(axes.begin(), axes.end(), 1);
+  Value any = onnx::ReduceMaxOp::create(b, rowsBy(shares, modules, typeOf(shares).getElementType()),
+                                        used, b.integers(axes), int64_t(0), int64_t(0));
+  unused = b.predicate<onnx::EqualOp>(any, b.number(0, any));
+  return {choose(unused), any};
 }
 
 /// `value` of (…, slots), or of one slot for each row without that dimension, as (rows, slots).
@@ -113,7 +136,9 @@ void graft::raise::buildRouter(GraphBuilder &b, MixtureBuilder &mixture, Gates g
       const bool isOfScores = softmax && isLastAxis(softmax.getAxis(), gates.shares);
       routed.push_back(b.rowsOf(isOfScores ? softmax.getInput() : gates.shares));
       mixture.route(routed, [&](GraphBuilder &b, ValueRange v) -> std::pair<Value, Value> {
-        Value shares = isOfScores ? b.softmax(v[0]) : v[0];
+        if (!isOfScores)
+          return takeWeighed(b, v[0]);
+        Value shares = b.softmax(v[0]);
         Value chosen =
             SelectAllOp::create(b, rowsBy(shares, gates.slots(), b.getI64Type()), shares);
         return {chosen, shares};

@@ -23,7 +23,11 @@ static SmallVector<Type> anyRows(ValueRange inputs) {
 }
 
 MixtureBuilder::MixtureBuilder(mlir::ModuleOp module, Operation *op, int64_t experts)
-    : module(module), op(op), begin(op->getPrevNode()), experts(experts) {
+    : MixtureBuilder(module, op, experts, op->getPrevNode()) {}
+
+MixtureBuilder::MixtureBuilder(mlir::ModuleOp module, Operation *op, int64_t experts,
+                               Operation *begin)
+    : module(module), op(op), begin(begin), experts(experts) {
   Origin origin = originOf(op->getLoc());
   name = (origin.module.empty() ? origin.node : origin.module).str();
   if (name.empty())
@@ -48,26 +52,40 @@ void MixtureBuilder::route(
   YieldOp::create(b, ValueRange{chosen, weights});
 }
 
-void MixtureBuilder::addExpert(ValueRange inputs,
-                               llvm::function_ref<Value(onnx::GraphBuilder &, ValueRange)> body) {
+modular::ModuleOp
+MixtureBuilder::addModule(StringRef name, ValueRange inputs,
+                          llvm::function_ref<Value(onnx::GraphBuilder &, ValueRange)> body) {
   OpBuilder builder(op->getContext());
   builder.setInsertionPoint(op->getParentOfType<func::FuncOp>());
   SmallVector<Type> types = anyRows(inputs);
-  std::string symbol = freshSymbol(module, name + ".expert." + std::to_string(modules.size()));
-  auto expert = modular::ModuleOp::create(
+  std::string symbol = freshSymbol(module, name);
+  auto added = modular::ModuleOp::create(
       builder, op->getLoc(), builder.getStringAttr(symbol),
       CompositionAttr::get(builder.getContext(), Composition::Function),
       TypeAttr::get(builder.getFunctionType(types, {})), StringAttr(), ArrayAttr(), ArrayAttr());
-  Block &block = expert.getBody().emplaceBlock();
+  Block &block = added.getBody().emplaceBlock();
   for (Type type : types)
     block.addArgument(type, op->getLoc());
   builder.setInsertionPointToEnd(&block);
   onnx::GraphBuilder b(op->getLoc(), builder);
   Value value = body(b, block.getArguments());
   YieldOp::create(b, value);
-  result = value.getType();
-  expert.setFunctionTypeAttr(TypeAttr::get(builder.getFunctionType(types, result)));
+  added.setFunctionTypeAttr(TypeAttr::get(builder.getFunctionType(types, value.getType())));
+  return added;
+}
+
+void MixtureBuilder::addExpert(ValueRange inputs,
+                               llvm::function_ref<Value(onnx::GraphBuilder &, ValueRange)> body) {
+  auto expert = addModule(name + ".expert." + std::to_string(modules.size()), inputs, body);
+  result = expert.getResultTypes().front();
   modules.push_back(FlatSymbolRefAttr::get(expert.getSymNameAttr()));
+}
+
+FlatSymbolRefAttr
+MixtureBuilder::addInner(ValueRange inputs,
+                         llvm::function_ref<Value(onnx::GraphBuilder &, ValueRange)> body) {
+  auto added = addModule(name + ".expert." + std::to_string(inner.size()) + ".rows", inputs, body);
+  return inner.emplace_back(FlatSymbolRefAttr::get(added.getSymNameAttr()));
 }
 
 Value MixtureBuilder::build(ValueRange routed, ValueRange inputs) {
@@ -83,6 +101,7 @@ Value MixtureBuilder::build(ValueRange routed, ValueRange inputs) {
 }
 
 void MixtureBuilder::discard() {
+  llvm::append_range(modules, inner);
   for (Attribute symbol : modules)
     SymbolTable::lookupSymbolIn(module, cast<FlatSymbolRefAttr>(symbol))->erase();
   // What is built stands between two ops; the last of it first, so that nothing uses it.

@@ -17,8 +17,11 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     aggregated in the place of the op or ops that it was.
 
     * `com.microsoft`'s MoE: softmax of the scores, the k greatest, their weights as they are or over their sum.
-    * Sums of gated branches: `Σ_e w[…, e] · f_e(x)` with weights for all modules, or for those that a TopK chose, as a tree of additions or a sum over
-      stacked branches. All f_e start from one x, and act on vectors along the last dimension.
+    * Sums of gated branches: `Σ_e w[…, e] · f_e(x)` with weights for all modules, or for those that a TopK chose, as a tree of additions, a sum over
+      stacked branches, or a product of the weights with what has all branches. The f_e may be one product over a dimension of modules, or heads side by
+      side: each becomes the part that is its own. Whatever they are, they keep rows apart, read something that all read, and have
+      parameters of their own. Where they mix what is in a sequence, rows are sequences. Columns of one product that a softmax weighs are the mean of a
+      density, and stay.
     * Loops over experts, unrolled: each step takes the rows that one expert is chosen for, by a mask or by their numbers, and adds what the expert makes
       of them to those rows of the sum. Which expert a step is of is found by computing its rows for experts that are drawn. Where tracing
       ran over the experts that some rows had chosen, and read their numbers from data, it becomes a mixture of all, with a warning; if there are not as many steps
@@ -75,7 +78,7 @@ def InlineModulesPass : Pass<"graft-inline-modules", "::mlir::ModuleOp"> {
     Precondition: a function @main. The body of a router takes the place of each `modular.route`, its selections and weights as `onnx` ops;
     the bodies of modules become regions of the `modular.apply` that names them, and what they read of parameters moves out of the regions, so
     that it is bound for each task where all other parameters are. Aggregates become weighted sums. Bodies that route in turn are
-    inlined as well; a module within itself is refused.
+    inlined as well; a module within itself is refused. What applies a module that may let rows see each other is marked to be computed for all rows.
 
     Before:
     ```mlir

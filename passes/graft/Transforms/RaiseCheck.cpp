@@ -66,6 +66,11 @@ std::vector<double> Draws::scores(int64_t rows) {
     double *scores = result.data() + row * experts;
     for (int64_t slot = 0; slot < slots && slots < experts; ++slot)
       scores[expertOf(row, slot)] += 6;
+    // A weight of 0 may be none.
+    std::bernoulli_distribution isNone(0.25);
+    for (int64_t i = 0; i < experts && slots == experts; ++i)
+      if ((row / 2 + i) % 2 == 0 || isNone(random))
+        scores[i] = 0;
     if (hit == experts)
       continue;
     for (int64_t i = 0; i < experts; ++i)

@@ -5,10 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Transforms/RaiseRouting.h"
+#include "graft/Transforms/ModuleBody.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace graft;
@@ -26,9 +28,30 @@ struct Term {
   Gates gates;
   int64_t number;
   Value branch;
-  Operation *product; ///< of gate and branch
+};
+
+/// A sum over modules: a branch each, or one value with all of them along its last dimension but
+/// one.
+struct GatedSum {
+  Gates gates;
+  SmallVector<Value> branches;
+  Value stack;
+  int64_t modules = 0;
 };
 } // namespace
+
+/// The gate of the module at [start, end) of the last dimension, where that is one.
+static std::optional<std::pair<Gates, int64_t>> gateAt(Value shares, int64_t start, int64_t end) {
+  const int64_t modules = typeOf(shares) ? typeOf(shares).getShape().back() : ShapedType::kDynamic;
+  if (ShapedType::isDynamic(modules))
+    return std::nullopt;
+  // The end of w[…, -1 :] may be any number behind it, that of w[…, [-1]] is 0.
+  const int64_t number = start < 0 ? start + modules : start;
+  const bool isLast = number == modules - 1 && (end >= modules || (start == -1 && end == 0));
+  if (number < 0 || number >= modules || (!isLast && end - start != 1))
+    return std::nullopt;
+  return std::pair(Gates{shares, {}, {}}, number);
+}
 
 /// Which module's gate `value`, of (…, 1), is.
 static std::optional<std::pair<Gates, int64_t>> parseGate(Value value) {
@@ -38,9 +61,18 @@ static std::optional<std::pair<Gates, int64_t>> parseGate(Value value) {
     auto start = integerOf(slice.getStarts()), end = integerOf(slice.getEnds()),
          axis = integerOf(slice.getAxes());
     auto step = slice.getSteps() ? integerOf(slice.getSteps()) : std::optional<int64_t>(1);
-    if (start && end && axis && step == 1 && isLastAxis(*axis, slice.getData()) && *start >= 0 &&
-        *end == *start + 1)
-      return std::pair(Gates{slice.getData(), {}, {}}, *start);
+    if (start && end && axis && step == 1 && isLastAxis(*axis, slice.getData()))
+      return gateAt(slice.getData(), *start, *end);
+  }
+  // w[…, e] with a dimension of 1 behind, or w[…, [e]]
+  auto unsqueeze = dyn_cast_or_null<onnx::UnsqueezeOp>(op);
+  auto behind = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
+  if (auto gather = (behind ? unsqueeze.getData() : value).getDefiningOp<onnx::GatherOp>();
+      gather && isLastAxis(gather.getAxis(), gather.getData())) {
+    auto number = integerOf(gather.getIndices());
+    const int64_t rank = typeOf(gather.getIndices()) ? typeOf(gather.getIndices()).getRank() : -1;
+    if (number && (behind ? rank == 0 && isLastAxis(*behind, value) : rank == 1))
+      return gateAt(gather.getData(), *number, *number + 1);
   }
   // One of as many parts as there are modules.
   if (auto split = dyn_cast_or_null<onnx::SplitOp>(op);
@@ -82,7 +114,7 @@ static std::optional<Term> parseTerm(Value value) {
         gateType.getRank() < 2 || gateType.getShape().back() != 1)
       continue;
     if (auto parsed = parseGate(gate))
-      return Term{parsed->first, parsed->second, branch, product};
+      return Term{parsed->first, parsed->second, branch};
   }
   return std::nullopt;
 }
@@ -99,185 +131,328 @@ static void collectSummands(Value value, bool isRoot, SmallVectorImpl<Value> &su
   collectSummands(add.getB(), false, summands);
 }
 
-/// Σ over the last dimension but one of gates, (…, modules, 1), times stacked branches.
-static bool parseStack(onnx::ReduceSumOp sum, SmallVectorImpl<Term> &terms) {
+/// The type that the analysis knows: an exporter's may know less.
+static RankedTensorType knownType(const SymbolicShapes &shapes, Value value) {
+  return shapes.isKnown(value) && isa<RankedTensorType>(value.getType()) ? shapes.type(value)
+                                                                         : RankedTensorType();
+}
+
+/// What weighs the modules, (…, modules), given the same with a dimension of 1 behind; where `b`
+/// stands.
+static Value buildShares(GraphBuilder &b, Value gates, RankedTensorType type) {
+  auto without = RankedTensorType::get(type.getShape().drop_back(), type.getElementType());
+  auto squeeze = [&](Value x) -> Value {
+    return onnx::SqueezeOp::create(b, without, x, b.integers(-1));
+  };
+  if (auto unsqueeze = gates.getDefiningOp<onnx::UnsqueezeOp>()) {
+    auto axis = integerOf(unsqueeze.getAxes());
+    if (axis && isLastAxis(*axis, gates))
+      return unsqueeze.getData();
+  }
+  if (auto softmax = gates.getDefiningOp<onnx::SoftmaxOp>();
+      softmax && (softmax.getAxis() == -2 || softmax.getAxis() == type.getRank() - 2))
+    return b.softmax(squeeze(softmax.getInput()));
+  return squeeze(gates);
+}
+
+/// Σ over the last dimension but one of gates, (…, modules, 1), times what has all branches.
+static bool parseStack(GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum, GatedSum &result) {
   auto axis = integerOf(sum.getAxes());
   auto type = typeOf(sum.getData());
   auto product = sum.getData().getDefiningOp<onnx::MulOp>();
-  if (!axis || !type || !product || sum.getKeepdims() != 0 ||
+  if (!axis || !type || type.getRank() < 3 || !product || sum.getKeepdims() != 0 ||
       (*axis != -2 && *axis != type.getRank() - 2) || !product->hasOneUse())
     return false;
+  const SymbolicShapes &shapes = raising.shapes();
   for (auto [gates, stack] :
        {std::pair(product.getA(), product.getB()), std::pair(product.getB(), product.getA())}) {
-    auto unsqueeze = gates.getDefiningOp<onnx::UnsqueezeOp>();
-    auto concat = stack.getDefiningOp<onnx::ConcatOp>();
-    auto last = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
-    if (!last || !concat || !concat->hasOneUse() || !isLastAxis(*last, gates) ||
-        (concat.getAxis() != -2 && concat.getAxis() != type.getRank() - 2) ||
-        typeOf(unsqueeze.getData()).getShape().back() != int64_t(concat.getInputs().size()))
+    auto first = knownType(shapes, gates), second = knownType(shapes, stack);
+    if (!first || !second || first.getRank() != type.getRank() ||
+        second.getRank() != type.getRank() || first.getShape().back() != 1 ||
+        second.getShape().back() == 1)
       continue;
-    for (auto [number, input] : llvm::enumerate(concat.getInputs())) {
-      auto single = input.getDefiningOp<onnx::UnsqueezeOp>();
-      auto where = single ? integerOf(single.getAxes()) : std::nullopt;
-      if (!where || !single->hasOneUse() || (*where != -2 && *where != type.getRank() - 2))
-        return false;
-      terms.push_back(
-          {Gates{unsqueeze.getData(), {}, {}}, int64_t(number), single.getData(), single});
-    }
+    result.modules = second.getDimSize(type.getRank() - 2);
+    if (ShapedType::isDynamic(result.modules) || result.modules < 2 ||
+        first.getDimSize(type.getRank() - 2) != result.modules || isParameter(gates))
+      continue;
+    result.stack = stack;
+    result.gates.shares = buildShares(b, gates, first);
     return true;
   }
   return false;
 }
 
-//===----------------------------------------------------------------------===//
-// Branches
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// The ops that only one branch needs, in order, and what they start from.
-struct Cone {
-  SmallVector<Operation *> ops;
-  Value input;
-};
-} // namespace
-
-/// The cone behind `branch`, which `user` alone reads: it starts from one value besides constants.
-static std::optional<Cone> findCone(Value branch, Operation *user) {
-  llvm::SetVector<Operation *> inside;
-  auto isOwn = [&](Operation *op) {
-    return llvm::all_of(op->getUsers(), [&](Operation *reader) {
-      return inside.contains(reader) ||
-             (reader == user && llvm::is_contained(op->getResults(), branch));
-    });
-  };
-  Operation *first = branch.getDefiningOp();
-  if (!first || !isOwn(first))
-    return std::nullopt;
-  inside.insert(first);
-  // Users come before what they use: once around is enough for a value, its other users being in.
-  for (bool grew = true; grew;) {
-    grew = false;
-    for (Operation *op : SmallVector<Operation *>(inside.begin(), inside.end()))
-      for (Value operand : op->getOperands()) {
-        Operation *producer = operand.getDefiningOp();
-        if (producer && !isParameter(operand) && actsOnVectors(producer) &&
-            !inside.contains(producer) && isOwn(producer))
-          grew |= inside.insert(producer);
-      }
-  }
-  Cone cone;
-  for (Operation *op : inside) {
-    if (!actsOnVectors(op))
-      return std::nullopt;
-    for (Value operand : op->getOperands()) {
-      Operation *producer = operand.getDefiningOp();
-      if (producer && (inside.contains(producer) || isParameter(operand)))
-        continue;
-      if (cone.input && cone.input != operand)
-        return std::nullopt;
-      cone.input = operand;
-    }
-  }
-  cone.ops = inside.takeVector();
-  llvm::sort(cone.ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
-  return cone.input && typeOf(cone.input) ? std::optional(std::move(cone)) : std::nullopt;
+/// Whether every module gets a share, whatever the data.
+static bool areSoft(Value shares) {
+  Operation *op = shares.getDefiningOp();
+  while (isa_and_nonnull<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp, onnx::CastOp>(op))
+    op = op->getOperand(0).getDefiningOp();
+  return isa_and_nonnull<onnx::SoftmaxOp, onnx::SigmoidOp>(op);
 }
 
-/// Builds what the cone makes of `rows`, a matrix of the vectors that its input has.
-static Value buildCone(GraphBuilder &b, const Cone &cone, Value branch, Value rows) {
-  IRMapping mapping;
-  mapping.map(cone.input, rows);
-  for (Operation *op : cone.ops) {
-    for (Value operand : op->getOperands())
-      cloneParameter(b, operand, mapping);
-    Operation *clone = b.clone(*op, mapping);
-    for (Value result : clone->getResults()) {
-      auto type = typeOf(result);
-      result.setType(RankedTensorType::get({ShapedType::kDynamic, type.getShape().back()},
-                                           type.getElementType()));
+/// Whether what is summed are columns of one product, of which nothing is made one by one: several
+/// means of a density, say.
+static bool isOneProduct(Value stack) {
+  for (Operation *op = stack.getDefiningOp(); op;) {
+    if (isa<onnx::MatMulOp, onnx::GemmOp>(op))
+      return isParameter(op->getOperand(1)) && typeOf(op->getOperand(1)) &&
+             typeOf(op->getOperand(1)).getRank() == 2;
+    unsigned x = 0;
+    if (isa<onnx::AddOp, onnx::SubOp, onnx::MulOp>(op)) {
+      x = isParameter(op->getOperand(0)) ? 1 : 0;
+      if (!isParameter(op->getOperand(1 - x)))
+        return false;
+    } else if (!isa<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::TransposeOp>(op)) {
+      return false;
     }
-    if (clone->hasAttr("axis"))
-      clone->setAttr("axis", b.getI64IntegerAttr(-1));
+    op = op->getOperand(x).getDefiningOp();
   }
-  return mapping.lookup(branch);
+  return false;
+}
+
+/// Gates, (…, 1, modules), as a row that is multiplied with what has all branches.
+static bool parseProduct(GraphBuilder &b, Raising &raising, onnx::MatMulOp op, GatedSum &result) {
+  auto hinted = typeOf(op.getA());
+  if (!hinted || hinted.getRank() < 3 || hinted.getDimSize(hinted.getRank() - 2) != 1 ||
+      isParameter(op.getA()) || isParameter(op.getB()))
+    return false;
+  const int64_t rank = hinted.getRank();
+  const SymbolicShapes &shapes = raising.shapes();
+  auto gates = knownType(shapes, op.getA()), stack = knownType(shapes, op.getB());
+  if (!gates || !stack || stack.getRank() != rank ||
+      ShapedType::isDynamic(gates.getShape().back()) || gates.getShape().back() < 2 ||
+      gates.getShape().back() != stack.getDimSize(rank - 2))
+    return false;
+  result.modules = gates.getShape().back();
+  result.stack = op.getB();
+  auto unsqueeze = op.getA().getDefiningOp<onnx::UnsqueezeOp>();
+  auto axis = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
+  if (axis && (*axis == -2 || *axis == rank - 2)) {
+    result.gates.shares = unsqueeze.getData();
+    return true;
+  }
+  SmallVector<int64_t> shape(gates.getShape());
+  shape.erase(shape.end() - 2);
+  result.gates.shares = onnx::SqueezeOp::create(
+      b, RankedTensorType::get(shape, gates.getElementType()), op.getA(), b.integers(-2));
+  return true;
+}
+
+/// A tree of additions with a term for each module, all under the same gates; the summands that are
+/// none are `others`.
+static bool parseTree(onnx::AddOp op, GatedSum &result, SmallVectorImpl<Value> &others) {
+  // The root of the tree: a sum that is a summand itself is part of a greater one.
+  if (op->hasOneUse() && isa<onnx::AddOp>(*op->user_begin()) &&
+      op->user_begin()->getResult(0).getType() == op.getType())
+    return false;
+  SmallVector<Value> summands;
+  collectSummands(op, true, summands);
+  SmallVector<Term> terms;
+  for (Value summand : summands) {
+    if (std::optional<Term> term = parseTerm(summand))
+      terms.push_back(*term);
+    else if (!isZero(summand))
+      others.push_back(summand);
+  }
+  if (terms.size() < 2)
+    return false;
+  llvm::sort(terms, [](const Term &a, const Term &b) { return a.number < b.number; });
+  for (auto [number, term] : llvm::enumerate(terms)) {
+    if (term.number != int64_t(number) || !(term.gates == terms.front().gates))
+      return false;
+    result.branches.push_back(term.branch);
+  }
+  result.gates = terms.front().gates;
+  result.modules = terms.size();
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
 // Sums
 //===----------------------------------------------------------------------===//
 
-bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
-  SmallVector<Term> terms;
-  SmallVector<Value> others;
-  if (auto sum = dyn_cast<onnx::ReduceSumOp>(op)) {
-    if (!parseStack(sum, terms))
-      return false;
-  } else if (isa<onnx::AddOp>(op)) {
-    // The root of the tree: a sum that is a summand itself is part of a greater one.
-    if (op->hasOneUse() && isa<onnx::AddOp>(*op->user_begin()) &&
-        op->user_begin()->getResult(0).getType() == op->getResult(0).getType())
-      return false;
-    SmallVector<Value> summands;
-    collectSummands(op->getResult(0), true, summands);
-    for (Value summand : summands) {
-      if (std::optional<Term> term = parseTerm(summand))
-        terms.push_back(*term);
-      else if (!isZero(summand))
-        others.push_back(summand);
-    }
-  }
-  // A term for each module, all under the same gates.
-  if (terms.size() < 2)
-    return false;
-  llvm::sort(terms, [](const Term &a, const Term &b) { return a.number < b.number; });
-  for (auto [number, term] : llvm::enumerate(terms))
-    if (term.number != int64_t(number) || !(term.gates == terms.front().gates))
-      return false;
-  const Gates &gates = terms.front().gates;
-  if (!typeOf(gates.shares ? gates.shares : gates.chosen) || ShapedType::isDynamic(gates.slots()) ||
-      (gates.shares && gates.slots() != int64_t(terms.size())))
-    return false;
-  std::vector<Cone> cones;
-  for (const Term &term : terms) {
-    std::optional<Cone> cone = findCone(term.branch, term.product);
-    if (!cone || (!cones.empty() && cone->input != cones.front().input)) {
-      raising.leave(op, "branches under the gates of one router start from different values, or "
-                        "compute what is not seen as a function of one row");
-      return false;
-    }
-    cones.push_back(std::move(*cone));
-  }
-  Value input = cones.front().input;
-  auto inputType = typeOf(input), resultType = typeOf(op->getResult(0));
-  if (!resultType || inputType.getRank() != resultType.getRank() || inputType.getRank() < 2 ||
-      ShapedType::isDynamic(inputType.getShape().back()) ||
-      ShapedType::isDynamic(resultType.getShape().back()))
-    return false;
+namespace {
+/// Raises one sum.
+class GatedSumRaiser {
+public:
+  GatedSumRaiser(mlir::ModuleOp module, SymbolicShapes &shapes, Operation *op, GatedSum &sum,
+                 Operation *begin)
+      : module(module), shapes(shapes), op(op), begin(begin), sum(sum),
+        leading(sum.stack ? leadingOf(sum.stack).drop_back() : leadingOf(op->getResult(0))) {}
 
-  // Gates and branches stand for the same rows: none is repeated for others.
-  const SymbolicShapes &shapes = raising.shapes();
-  auto leading = [&](Value value) { return ArrayRef(shapes.get(value).dims).drop_back(); };
-  SmallVector<Value> all = {input, op->getResult(0)};
-  if (gates.shares)
-    all.push_back(gates.shares);
+  /// What stands for the sum, built by `mixture`, or null.
+  Value run(GraphBuilder &b);
+
+  std::optional<MixtureBuilder> mixture;
+  bool areModules = true; ///< what is summed has parameters
+
+private:
+  bool buildBodies();
+  Value build(GraphBuilder &b, MixtureBuilder &mixture, function_ref<Value(Value)> toRows);
+  ArrayRef<Polynomial> leadingOf(Value value) const {
+    return ArrayRef(shapes.get(value).dims).drop_back();
+  }
+
+  mlir::ModuleOp module;
+  SymbolicShapes &shapes;
+  Operation *op, *begin; ///< between them stands what is built
+  GatedSum &sum;
+  const SmallVector<Polynomial, 4> leading; ///< the dimensions of what is summed but the last
+  std::vector<std::unique_ptr<ModuleBody>> bodies;
+  llvm::SetVector<Value> inputs;
+};
+} // namespace
+
+bool GatedSumRaiser::buildBodies() {
+  const Polynomial rows = leading.front();
+  for (int64_t number = 0; number < sum.modules; ++number) {
+    auto body = std::make_unique<ModuleBody>(shapes, op->getLoc(), rows);
+    Value result;
+    if (sum.stack) {
+      const int64_t axis = typeOf(sum.stack).getRank() - 2;
+      result = body->clone(sum.stack, {axis, number, 1, true});
+    } else {
+      body->own(sum.branches[number]);
+      result = body->clone(sum.branches[number]);
+    }
+    if (!result || !body->finish(result))
+      return false;
+    bodies.push_back(std::move(body));
+  }
+  // Modules have parameters of their own, or nothing but the gates would tell one from another.
+  SmallVector<Attribute> first = bodies.front()->getParameters();
+  areModules = !llvm::all_of(bodies, [&](auto &body) { return body->getParameters() == first; });
+  if (!areModules)
+    return false;
+  // One thing at least is seen by all: branches of different values are no modules.
+  return llvm::any_of(bodies.front()->getInputs(), [&](Value input) {
+    return llvm::all_of(bodies,
+                        [&](auto &body) { return llvm::is_contained(body->getInputs(), input); });
+  });
+}
+
+Value GatedSumRaiser::build(GraphBuilder &b, MixtureBuilder &mixture,
+                            function_ref<Value(Value)> toRows) {
+  SmallVector<Value> routed, rows;
+  if (toRows) {
+    buildRouter(b, mixture, sum.gates, routed);
+  } else {
+    routed.push_back(sum.gates.shares);
+    mixture.route(routed, [&](GraphBuilder &b, ValueRange v) { return takeWeighed(b, v[0]); });
+  }
+  for (Value input : inputs)
+    rows.push_back(toRows ? toRows(input) : input);
+  for (auto &body : bodies)
+    mixture.addExpert(rows, [&](GraphBuilder &b, ValueRange v) {
+      IRMapping mapping;
+      func::FuncOp function = body->getFunction();
+      for (auto [input, argument] : llvm::zip(body->getInputs(), function.getArguments()))
+        mapping.map(argument, v[llvm::find(inputs, input) - inputs.begin()]);
+      Block &block = function.getBody().front();
+      for (Operation &inner : block.without_terminator())
+        if (!inner.use_empty())
+          b.clone(inner, mapping);
+      return mapping.lookup(block.getTerminator()->getOperand(0));
+    });
+  return mixture.build(routed, rows);
+}
+
+Value GatedSumRaiser::run(GraphBuilder &b) {
+  auto isLike = [&](Value value) {
+    return shapes.isKnown(value) && shapes.get(value).rank() >= 2 &&
+           leadingOf(value) == ArrayRef(leading);
+  };
+  SmallVector<Value> gates;
+  if (sum.gates.shares)
+    gates.push_back(sum.gates.shares);
   else
-    llvm::append_values(all, gates.chosen, gates.weights);
-  for (Value value : all)
-    if (!shapes.isKnown(value) || shapes.get(value).rank() < 2 || leading(value) != leading(input))
-      return false;
+    llvm::append_values(gates, sum.gates.chosen, sum.gates.weights);
+  // Gates stand for the rows of the branches, or one for all of a sequence.
+  for (Value gate : gates) {
+    if (!shapes.isKnown(gate) || shapes.get(gate).rank() != leading.size() + 1)
+      return {};
+    for (auto [own, all] : llvm::zip(leadingOf(gate), leading))
+      if (own != all && (!own.isConstant(1) || &own == leadingOf(gate).begin()))
+        return {};
+  }
+  if (ShapedType::isDynamic(sum.gates.slots()) ||
+      (sum.gates.shares && sum.gates.slots() != sum.modules) ||
+      !llvm::all_of(sum.branches, isLike) ||
+      (sum.stack && areSoft(sum.gates.shares) && isOneProduct(sum.stack)) || !buildBodies())
+    return {};
+  bool areVectors = leading.size() > 1 && llvm::all_of(gates, isLike);
+  for (auto &body : bodies)
+    areVectors = areVectors && llvm::all_of(body->getInputs(), isLike) && body->isOfVectors();
+  const bool areSequences = leading.size() > 1 && !areVectors;
+  if (areSequences && !sum.gates.shares)
+    return {};
+  mixture.emplace(module, op, sum.modules, begin);
+  for (auto [number, body] : llvm::enumerate(bodies)) {
+    // Where a module makes of a sequence what each of its rows weighs, the module weighs it
+    // itself, and is chosen for the sequences with a row that has a weight.
+    if (areSequences)
+      body->weigh(sum.gates.shares, number, *mixture);
+    if (areVectors)
+      body->flatten();
+    for (Value input : body->getInputs())
+      inputs.insert(input);
+  }
+  if (areSequences) {
+    Value result = build(b, *mixture, nullptr);
+    // Whose dimensions these are nothing tells but a value that has them.
+    auto like = llvm::find_if(inputs, isLike);
+    return like == inputs.end() ? result : b.vectorsLike(result, *like);
+  }
+  if (!areVectors)
+    return build(b, *mixture, [](Value value) { return value; });
+  return b.vectorsLike(build(b, *mixture, [&](Value value) { return b.rowsOf(value); }),
+                       gates.front());
+}
 
+bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
+  auto type = op->getNumResults() == 1 ? typeOf(op->getResult(0)) : nullptr;
+  if (!type || type.getRank() < 2 || !isa<FloatType>(type.getElementType()))
+    return false;
   OpBuilder builder(op);
   GraphBuilder b(op->getLoc(), builder);
-  MixtureBuilder mixture(raising.module, op, terms.size());
-  SmallVector<Value> routed;
-  buildRouter(b, mixture, gates, routed);
-  Value rows = b.rowsOf(input);
-  for (auto [term, cone] : llvm::zip(terms, cones))
-    mixture.addExpert(rows, [&, &term = term, &cone = cone](GraphBuilder &b, ValueRange v) {
-      return buildCone(b, cone, term.branch, v[0]);
-    });
-  Value result = b.vectorsLike(mixture.build(routed, rows), input);
+  GatedSum sum;
+  SmallVector<Value> others;
+  Operation *before = op->getPrevNode();
+  auto built = [&] {
+    SmallVector<Operation *> ops;
+    Operation *first = before ? before->getNextNode() : &op->getBlock()->front();
+    for (Operation *made = first; made != op; made = made->getNextNode())
+      ops.push_back(made);
+    return ops;
+  };
+  auto add = dyn_cast<onnx::AddOp>(op);
+  auto reduction = dyn_cast<onnx::ReduceSumOp>(op);
+  auto product = dyn_cast<onnx::MatMulOp>(op);
+  std::optional<GatedSumRaiser> raiser;
+  Value result;
+  if ((add && parseTree(add, sum, others)) ||
+      (reduction && parseStack(b, raising, reduction, sum)) ||
+      (product && parseProduct(b, raising, product, sum))) {
+    SymbolicShapes &shapes = raising.shapes();
+    for (Operation *made : built())
+      shapes.visit(made);
+    if (shapes.isKnown(op->getResult(0)) && shapes.get(op->getResult(0)).dims.back().asConstant())
+      result = raiser.emplace(raising.module, shapes, op, sum, before).run(b);
+  }
+  auto drop = [&] {
+    for (Operation *made : llvm::reverse(built()))
+      made->erase();
+    return false;
+  };
+  if (!result) {
+    if (raiser && raiser->areModules && (add || sum.stack.getDefiningOp<onnx::ConcatOp>()))
+      raising.leave(op, "branches under the gates of one router start from different values, or "
+                        "compute what is not seen as a function of one row");
+    return drop();
+  }
   for (Value other : others)
     result = b.binary<onnx::AddOp>(result, other);
-  return raising.replace(mixture, op, result, "gated sum");
+  if (product)
+    result = onnx::UnsqueezeOp::create(b, type, result, b.integers(-2));
+  return raising.replace(*raiser->mixture, op, result, "gated sum") || drop();
 }

@@ -27,6 +27,9 @@ public:
   using Value = mlir::Value;
 
   MixtureBuilder(mlir::ModuleOp module, mlir::Operation *op, int64_t experts);
+  /// The same where something that belongs to it stands between `begin` and the op already.
+  MixtureBuilder(mlir::ModuleOp module, mlir::Operation *op, int64_t experts,
+                 mlir::Operation *begin);
 
   /// Declares the router; `body` builds what is chosen and its weights from the router's arguments,
   /// which have the types of `inputs` for any number of rows.
@@ -36,6 +39,10 @@ public:
   /// Declares the next expert; `body` builds its result from rows of `inputs`.
   void addExpert(mlir::ValueRange inputs,
                  llvm::function_ref<Value(onnx::GraphBuilder &, mlir::ValueRange)> body);
+  /// Declares a module that an expert is to apply, and gives its symbol.
+  mlir::FlatSymbolRefAttr
+  addInner(mlir::ValueRange inputs,
+           llvm::function_ref<Value(onnx::GraphBuilder &, mlir::ValueRange)> body);
   /// The weighted sum over the experts of each row's route, before the op.
   Value build(mlir::ValueRange routed, mlir::ValueRange inputs);
   /// Takes router and experts away again; what was built before the op is dead then.
@@ -46,12 +53,17 @@ public:
   mlir::Operation *getBegin() const { return begin; }
 
 private:
+  modular::ModuleOp
+  addModule(llvm::StringRef name, mlir::ValueRange inputs,
+            llvm::function_ref<Value(onnx::GraphBuilder &, mlir::ValueRange)> body);
+
   mlir::ModuleOp module;
   mlir::Operation *op, *begin;
   std::string name;
   int64_t experts;
   modular::RouterOp router;
   llvm::SmallVector<mlir::Attribute> modules;
+  llvm::SmallVector<mlir::FlatSymbolRefAttr> inner;
   mlir::Type result;
 };
 
@@ -102,6 +114,10 @@ struct Gates {
 /// the gates are made of is looked through: a softmax, the k greatest and their weights.
 void buildRouter(onnx::GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                  llvm::SmallVectorImpl<mlir::Value> &routed);
+
+/// Chooses the modules whose weight is not 0, and weighs them by it: `shares` is (rows, modules).
+/// Of (rows, …, modules) it chooses what any of a row's weights are not 0 for, and weighs it by 1.
+std::pair<mlir::Value, mlir::Value> takeWeighed(onnx::GraphBuilder &b, mlir::Value shares);
 
 /// A run over a function: what the patterns share.
 class Raising {
