@@ -41,6 +41,7 @@ public:
         diagnostics(&context, options.backbone, options.warningsAreErrors) {
     phaseOptions.residency = options.residency;
     phaseOptions.codegen.target = options.target;
+    phaseOptions.denseRouting = options.denseRouting;
     phaseOptions.routingProfile = options.routingProfile;
     phaseOptions.onPrune = [this](const PrunedRouter &router) { pruned.push_back(router); };
     phaseOptions.repair = options.repair;

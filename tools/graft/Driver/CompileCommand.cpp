@@ -24,7 +24,8 @@ struct Flags {
   std::string cpu = "native", precision = "fp32", emit = "so", report;
   std::vector<std::string> adapters, tasks, maps, plugins;
   double tolerance = 1e-3;
-  bool splitTasks = false, repair = false, allowLinks = false, timeReport = false, werror = false;
+  bool splitTasks = false, repair = false, allowLinks = false, timeReport = false, werror = false,
+       denseRouting = false;
 };
 } // namespace
 
@@ -54,6 +55,8 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_option("--load-plugin", flags.plugins, "A library with routers, aggregators and passes")
       ->allow_extra_args(false);
   app.add_option("--emit", flags.emit, listLevels() + "; so unless given");
+  app.add_flag("--dense-routing", flags.denseRouting,
+               "Compute every module for every row, which sparse dispatch is held against");
   app.add_flag("--time-report", flags.timeReport, "Say what each phase took");
   app.add_option("--report", flags.report, "A report as HTML (not yet)");
   app.add_flag("--werror", flags.werror, "Warnings are errors");
@@ -185,6 +188,7 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
   options.repair = flags.repair;
   options.allowLinks = flags.allowLinks;
   options.timeReport = flags.timeReport;
+  options.denseRouting = flags.denseRouting;
   options.warningsAreErrors = flags.werror;
   if (llvm::Error error = parseAdapters(flags, options.link))
     return std::move(error);

@@ -29,6 +29,7 @@ struct CompileOptions {
   bool repair = false; ///< what an export froze of routing
   bool allowLinks = false;
   bool timeReport = false;
+  bool denseRouting = false; ///< every module for every row: the oracle
   bool warningsAreErrors = false;
   Phase emit = Phase::Write; ///< the last phase
 };
