@@ -106,8 +106,18 @@ static bool plantOverrun(mlir::ModuleOp bodies) {
 }
 
 static void countApplies(mlir::ModuleOp module, Compiled &compiled) {
+  auto opsOf = [](Region &body) {
+    SmallVector<OperationName> names;
+    body.walk([&](Operation *op) { names.push_back(op->getName()); });
+    return names;
+  };
   module.walk([&](modular::ApplyOp apply) {
-    ++(apply->hasAttr("modular.dense") ? compiled.dense : compiled.dispatched);
+    const bool isDense = apply->hasAttr("modular.dense");
+    ++(isDense ? compiled.dense : compiled.dispatched);
+    if (!isDense && apply.isInlined())
+      compiled.differing += llvm::any_of(apply.getBodies(), [&](Region &body) {
+        return opsOf(body) != opsOf(apply.getBodies().front());
+      });
   });
 }
 

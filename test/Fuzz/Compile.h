@@ -32,6 +32,7 @@ struct Choices {
 struct Compiled {
   bool rowsAreIndependent = false;
   unsigned dispatched = 0, dense = 0; ///< applies that are computed sparsely, and for all rows
+  unsigned differing = 0;             ///< of the former those whose modules have other ops
 };
 
 /// Takes `module`, at the modular level, through the phases that `graft compile` has after linking,

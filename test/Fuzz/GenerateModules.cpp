@@ -252,8 +252,10 @@ Value Generator::mixture(Builder &b, Value x, int64_t out, Random &shape, int de
     types.push_back(cast<RankedTensorType>(value.getType()).clone(dims));
   }
   Asked asked = router(b, x, modules, shape);
-  const bool areAlike = shape.chance(80), repeats = shape.chance(15), twists = shape.chance(15);
-  const Random each(shape.next());
+  const bool areAlike = shape.chance(65), repeats = shape.chance(15), twists = shape.chance(15);
+  // Bodies of a few kinds in any order, or of as many as there are modules.
+  const bool hasKinds = !areAlike && shape.chance(60);
+  const Random each(shape.next()), other(shape.next());
   SmallVector<Attribute> symbols;
   for (int64_t i = 0; i < modules; ++i) {
     if (!symbols.empty() && (budget <= 0 || (repeats && shape.chance(50)))) {
@@ -261,7 +263,9 @@ Value Generator::mixture(Builder &b, Value x, int64_t out, Random &shape, int de
       continue;
     }
     twisted = twists && areAlike && i + 1 == modules;
-    symbols.push_back(expert(types, out, areAlike ? each : Random(shape.next()), depth));
+    const bool isFirst = areAlike || (hasKinds && shape.chance(50));
+    const Random kind = isFirst ? each : hasKinds ? other : Random(shape.next());
+    symbols.push_back(expert(types, out, kind, depth));
     twisted = false;
   }
   Value route = RouteOp::create(b, RouteType::get(&context, modules, asked.slots), asked.router,

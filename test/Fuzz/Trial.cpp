@@ -275,6 +275,7 @@ std::optional<Failure> Trial::run() {
   if (auto failure = build(dense, /*dense=*/true, fold, target, false))
     return failure;
   counts["# applies dispatched"] += sparse.facts.dispatched;
+  counts["# applies dispatched whose bodies differ"] += sparse.facts.differing;
   counts["# applies dense"] += sparse.facts.dense;
 
   std::vector<Draw> draws{anyDraw(random.between(2, 9)), anyDraw(random.between(2, 20))};
