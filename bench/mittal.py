@@ -29,7 +29,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graft", required=True)
     parser.add_argument("--runtime", required=True, help="libgraft_runtime.so")
+    parser.add_argument("--architectures", nargs="*", default=["mlp", "mha", "rnn"])
     parser.add_argument("--kinds", nargs="*", default=["gt-modular"])
+    parser.add_argument("--one-rule", action="store_true", help="for all of a set, or of a sequence")
     parser.add_argument("--exporter", choices=["legacy", "dynamo"], default="legacy")
     parser.add_argument("--hidden", type=int, default=HIDDEN)
     parser.add_argument("--batch", type=int, default=256)
@@ -43,7 +45,7 @@ def main():
     make_mittal.HIDDEN = given.hidden
     runtime, results = Runtime(given.runtime), []
     with tempfile.TemporaryDirectory() as folder:
-        for architecture in ("mlp", "mha", "rnn"):
+        for architecture in given.architectures:
             for kind in given.kinds:
                 for layout in ("list", "group"):
                     torch.manual_seed(0)
@@ -56,11 +58,14 @@ def main():
                         subprocess.run([given.graft, "compile", path, *flags, "-o", library], check=True, stdout=subprocess.DEVNULL)
                         libraries[name] = runtime.open(library)
                     x, rule = (value.numpy() for value in make_mittal.inputs(architecture, given.batch, given.length, RULES, given.hidden))
+                    if given.one_rule and rule.ndim == 3:
+                        rule = np.repeat(rule[:, :1], rule.shape[1], 1)
                     feed = {"x": x, "rule": rule}
                     for threads in given.threads:
                         options = onnxruntime.SessionOptions()
                         options.intra_op_num_threads = threads
                         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                        feed = {value.name: feed[value.name] for value in session.get_inputs()}  # the rule only where something reads it
                         parties = {name: library.request(["base"], feed, threads) for name, library in libraries.items()}
                         parties["onnxruntime"] = lambda: dict(y=session.run(None, feed)[0])
                         values = {name: run()["y"].copy() for name, run in parties.items()}

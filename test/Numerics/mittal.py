@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The models of Mittal, Bengio and Lajoie from both of torch's exporters: as many routers are found as there are sums over
 modules, one for each time step; outputs are torch's, also where the weights of GT-Modular are not one-hot; a row's bits
-depend on nothing but the row."""
+depend on nothing but the row; what is shown as weights are those given, or their means over a set."""
 
 import argparse
 import json
@@ -26,12 +26,12 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        def run(x, rule, threads=1):
+        def run(x, rule, threads=1, *flags):
             given = []
             for name, value in (("x", x), ("rule", rule)):
                 np.save(folder / f"{name}.npy", value)
                 given += ["--input", f"{name}=@{folder}/{name}.npy"] if name in inputs else []
-            subprocess.run([graft, "run", folder / "m.so", *given, "--output", f"y=@{folder}/y.npy", "--threads", str(threads)], check=True)
+            subprocess.run([graft, "run", folder / "m.so", *given, "--output", f"y=@{folder}/y.npy", "--threads", str(threads), *flags], check=True)
             return np.load(folder / "y.npy")
 
         for case, facts in json.loads((FIXTURES / "manifest.json").read_text()).items():
@@ -52,6 +52,11 @@ def main():
                     if "gt-modular" in case and number == 2:
                         if not np.array_equal(y, run(x, rule, 3)) or not np.array_equal(y[5:7], run(x[5:7], rule[5:7])):
                             bad.append(f"{case}, {output}.{number}: a row's bits depend on the batch or the threads")
+                        run(x, rule, 1, "--record-route-weights", str(folder / "weights.npy"))
+                        shown, kind = np.load(folder / "weights.npy"), case.split(".")[0]
+                        given = {"mlp": rule[None], "mha": rule.mean(1)[None], "rnn": rule.swapaxes(0, 1)}[kind]
+                        if shown.shape != given.shape or not np.allclose(shown, given, rtol=1e-6, atol=1e-7):
+                            bad.append(f"{case}, {output}.{number}: weights that are shown")
     if bad:
         sys.exit("\n".join(bad))
 

@@ -108,8 +108,9 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %w: tensor<?x2x
 // CHECK-LABEL: modular.router @mixture.router(%{{.*}}: tensor<?x1x2xf32>) over ["expert.0", "expert.1"] {
 // CHECK: onnx.Equal
 // CHECK: onnx.ReduceMax
+// CHECK: %[[SHOWN:.*]] = onnx.ReduceMean
 // CHECK: %[[CHOSEN:.*]] = onnx.Where
-// CHECK: modular.yield %[[CHOSEN]], %{{.*}} : tensor<?x2xi64>, tensor<?x2xf32>
+// CHECK: modular.yield %[[CHOSEN]], %[[SHOWN]] : tensor<?x2xi64>, tensor<?x2xf32>
 // CHECK: modular.module @mixture.expert.0 function(%{{.*}}: tensor<?x?x4xf32>, %[[W:.*]]: tensor<?x1x2xf32>) -> tensor<?x?x4xf32> {
 // CHECK: onnx.ReduceMean
 // CHECK: %[[SHARE:.*]] = onnx.Slice %[[W]]
@@ -118,6 +119,7 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %w: tensor<?x2x
 // CHECK-SAME: %[[X:.*]]: tensor<?x?x4xf32>{{.*}}, %[[GATES:.*]]: tensor<?x1x2xf32>
 // CHECK: %[[R:.*]] = modular.route @mixture.router(%[[GATES]])
 // CHECK: modular.apply %[[R]] [@mixture.expert.0, @mixture.expert.1](%[[X]], %[[GATES]])
+// CHECK: modular.aggregate sum
 func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %gates: tensor<?x1x2xf32> {modular.dims = ["b", "1", "2"]}) -> tensor<?x?x4xf32> {
   %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
   %s0, %s1 = onnx.Split %gates {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x1x2xf32>) -> (tensor<?x1x1xf32>, tensor<?x1x1xf32>)

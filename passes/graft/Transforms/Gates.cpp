@@ -97,10 +97,12 @@ std::pair<Value, Value> graft::raise::takeWeighed(GraphBuilder &b, Value shares)
   Value used = b.where(unused, b.number(0, shares), b.number(1, shares));
   SmallVector<int64_t> axes(typeOf(shares).getRank() - 2);
   std::iota(axes.begin(), axes.end(), 1);
-  Value any = onnx::ReduceMaxOp::create(b, rowsBy(shares, modules, typeOf(shares).getElementType()),
-                                        used, b.integers(axes), int64_t(0), int64_t(0));
+  auto type = rowsBy(shares, modules, typeOf(shares).getElementType());
+  auto no = b.getI64IntegerAttr(0);
+  Value any = onnx::ReduceMaxOp::create(b, type, used, b.integers(axes), no, no);
+  Value mean = onnx::ReduceMeanOp::create(b, type, shares, b.integers(axes), no, no);
   unused = b.predicate<onnx::EqualOp>(any, b.number(0, any));
-  return {choose(unused), any};
+  return {choose(unused), mean};
 }
 
 /// `value` of (…, slots), or of one slot for each row without that dimension, as (rows, slots).

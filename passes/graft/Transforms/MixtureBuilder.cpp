@@ -88,7 +88,7 @@ MixtureBuilder::addInner(ValueRange inputs,
   return inner.emplace_back(FlatSymbolRefAttr::get(added.getSymNameAttr()));
 }
 
-Value MixtureBuilder::build(ValueRange routed, ValueRange inputs) {
+Value MixtureBuilder::build(ValueRange routed, ValueRange inputs, Aggregation how) {
   OpBuilder builder(op);
   Location loc = op->getLoc();
   auto route = RouteOp::create(builder, loc,
@@ -97,7 +97,7 @@ Value MixtureBuilder::build(ValueRange routed, ValueRange inputs) {
   auto apply = ApplyOp::create(builder, loc,
                                PartsType::get(builder.getContext(), cast<RankedTensorType>(result)),
                                route, inputs, builder.getArrayAttr(modules), /*bodiesCount=*/0u);
-  return AggregateOp::create(builder, loc, result, Aggregation::WeightedSum, apply.getParts());
+  return AggregateOp::create(builder, loc, result, how, apply.getParts());
 }
 
 void MixtureBuilder::discard() {

@@ -354,7 +354,7 @@ Value GatedSumRaiser::build(GraphBuilder &b, MixtureBuilder &mixture,
           b.clone(inner, mapping);
       return mapping.lookup(block.getTerminator()->getOperand(0));
     });
-  return mixture.build(routed, rows);
+  return mixture.build(routed, rows, toRows ? Aggregation::WeightedSum : Aggregation::Sum);
 }
 
 Value GatedSumRaiser::run(GraphBuilder &b) {

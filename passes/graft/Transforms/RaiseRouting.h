@@ -43,8 +43,9 @@ public:
   mlir::FlatSymbolRefAttr
   addInner(mlir::ValueRange inputs,
            llvm::function_ref<Value(onnx::GraphBuilder &, mlir::ValueRange)> body);
-  /// The weighted sum over the experts of each row's route, before the op.
-  Value build(mlir::ValueRange routed, mlir::ValueRange inputs);
+  /// The sum over the experts of each row's route, before the op.
+  Value build(mlir::ValueRange routed, mlir::ValueRange inputs,
+              modular::Aggregation how = modular::Aggregation::WeightedSum);
   /// Takes router and experts away again; what was built before the op is dead then.
   void discard();
 
@@ -116,7 +117,8 @@ void buildRouter(onnx::GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                  llvm::SmallVectorImpl<mlir::Value> &routed);
 
 /// Chooses the modules whose weight is not 0, and weighs them by it: `shares` is (rows, modules).
-/// Of (rows, …, modules) it chooses what any of a row's weights are not 0 for, and weighs it by 1.
+/// Of (rows, …, modules) it chooses what any of a row's weights are not 0 for, and shows their
+/// mean.
 std::pair<mlir::Value, mlir::Value> takeWeighed(onnx::GraphBuilder &b, mlir::Value shares);
 
 /// A run over a function: what the patterns share.
