@@ -79,7 +79,23 @@ def main():
         names = ["de", "base", "zh"]
         for task, found in zip(names, run(x, [f"{task}.y" for task in names], "--task", ",".join(names))):
             check(f"{task} among several", found, wanted(task))
+        compile(folder / "m.onnx", FLAT, "--task", "other=", "--emit=dispatch")
+        ir = (folder / "m.so").read_text()
+        if "dispatch.plan" in ir or "dispatch.segmented_matmul" in ir or "dispatch.exchange fixed" not in ir:
+            bad.append("routes that tasks decide are not evaluated")
         compile(folder / "m.onnx", FLAT, "--task", "other=")
+        # What is shown of such routes may be replayed, and nothing else.
+        names = [f"{folder}/{name}.npy" for name in ("r", "w")]
+        run(x, ["y"], "--task", "de", "--record-routes", names[0], "--record-route-weights", names[1])
+        routes, weights = map(np.load, names)
+        if not (routes == [0, 1, -1]).all() or not np.array_equal(weights, np.broadcast_to(np.float32([0.5, 0.5, 0]), weights.shape)):
+            bad.append(f"de: expected experts 0 and 1 to be shown, found {routes.reshape(-1, 3)[0]} and {weights.reshape(-1, 3)[0]}")
+        check("replayed", run(x, ["y"], "--task", "de", "--routes", names[0], "--route-weights", names[1])[0], wanted("de"))
+        np.save(names[0], np.where(routes == 1, 2, routes))
+        refused = subprocess.run([graft, "run", folder / "m.so", "--input", f"x=@{folder}/x.npy", "--task", "de", "--routes", names[0]],
+                                 capture_output=True, text=True)
+        if refused.returncode == 0 or "row 0: expected the route of its task, which is compiled in" not in refused.stderr:
+            bad.append(f"routes other than the task's: {refused.stderr}")
         rows = ["zh", "de", "other", "zh"]
         found = run(x, ["y"], "--row-tasks", ",".join(rows))[0]
         for row, task in enumerate(rows):

@@ -93,7 +93,7 @@ void ExchangeOp::getEffects(
     effects.emplace_back(MemoryEffects::Write::get(), &operand,
                          SideEffects::DefaultResource::get());
   }
-  if (onBuffers)
+  if (onBuffers || getFixed())
     effects.emplace_back(MemoryEffects::Write::get(), ObserverResource::get());
 }
 

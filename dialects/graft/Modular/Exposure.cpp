@@ -8,12 +8,24 @@
 #include "graft/Modular/Exposure.h"
 
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace graft::modular;
 
 #define GET_OP_CLASSES
 #include "graft/Modular/ModularExposure.cpp.inc"
+
+/// Who looks at routes.
+struct ObserverResource : SideEffects::Resource::Base<ObserverResource> {
+  StringRef getName() final { return "GraftRouteObserver"; }
+};
+
+void ExposeOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  if (getFixed())
+    effects.emplace_back(MemoryEffects::Write::get(), ObserverResource::get());
+}
 
 LogicalResult ExposeOp::verify() {
   RankedTensorType chosen = getChosen().getType();

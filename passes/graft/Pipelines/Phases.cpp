@@ -34,6 +34,8 @@ static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
 static void buildSpecialize(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(createPlanResidencyPass(options.residency, options.onPlan));
   pm.addPass(createSplitTasksPass());
+  if (!options.denseRouting)
+    pm.addPass(createFoldRoutesPass());
 }
 
 static void buildLower(OpPassManager &pm, const PhaseOptions &) {

@@ -151,4 +151,30 @@ def SplitTasksPass : Pass<"graft-split-tasks", "::mlir::ModuleOp"> {
   let dependentDialects = ["::graft::modular::ModularDialect", "::mlir::func::FuncDialect"];
 }
 
+def FoldRoutesPass : Pass<"graft-fold-routes", "::mlir::ModuleOp"> {
+  let summary = "Evaluate routes that a task's parameters decide";
+  let description = [{
+    Precondition: stages, with modules inlined. A route that is computed row by row of parameters and constants, and repeated for each row, is the same for all
+    rows and inputs: it is evaluated, and what it takes is computed for all rows, with neither a plan nor the modules that it does not take. Stages whose routes differ get
+    bodies of their own, unless these differ in nothing but parameters. What the host sees of such a route is `fixed`.
+
+    Before:
+    ```mlir
+    %rows = onnx.Expand %modules, %shape : …
+    %chosen = … %rows … %weights = … %rows …
+    %r = modular.route_of %chosen, %weights : tensor<?x3xi64>, tensor<?x3xf32> -> !modular.route<3, 3>
+    %p = modular.apply %r [](%x) : … { … %w0 … }, { … %w1 … }, { … %w2 … }
+    %y = modular.aggregate weighted_sum %p : …
+    ```
+    After, where the stage's parameter takes the third module:
+    ```mlir
+    %y = onnx.Gemm %x, %w2 : …
+    ```
+
+    Leaves alone: routes that an input decides or in which rows differ, what is marked `modular.dense`, and modules that make results of sizes that are not
+    known.
+  }];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
+}
+
 #endif // GRAFT_TRANSFORMS_PASSES_TD

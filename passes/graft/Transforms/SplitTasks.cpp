@@ -290,14 +290,6 @@ func::FuncOp StageBuilder::build(OpBuilder &builder) {
 // The pass
 //===----------------------------------------------------------------------===//
 
-/// The function as text without its name: what two bodies that may share code have in common.
-static std::string getIdentity(func::FuncOp function) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  function.print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm().skipRegions(false));
-  return text;
-}
-
 /// Values that are returned are computed by some op: what is an input or a constant is copied.
 static void copyReturnedInputs(func::FuncOp main) {
   Operation *terminator = main.getBody().front().getTerminator();
@@ -367,7 +359,7 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
     func::FuncOp function = stage.build(builder);
     if (!function)
       return failure();
-    func::FuncOp &body = bodies[getIdentity(function)];
+    func::FuncOp &body = bodies[getStageIdentity(function)];
     if (body) {
       function.erase();
     } else {
@@ -409,13 +401,8 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
   // the library.
   main.setPrivate();
   main.eraseBody();
-  llvm::DenseSet<StringAttr> used;
-  for (StageOp stage : stages)
-    for (auto parameter : stage.getParameters().getAsRange<FlatSymbolRefAttr>())
-      used.insert(parameter.getAttr());
-  for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
-    if (auto parameter = dyn_cast<ParameterOp>(op);
-        isa<modular::ModuleOp>(op) || (parameter && !used.contains(parameter.getSymNameAttr())))
-      op.erase();
+  for (auto each : llvm::make_early_inc_range(module.getOps<modular::ModuleOp>()))
+    each.erase();
+  eraseUnusedParameters(module);
   return success();
 }

@@ -189,6 +189,8 @@ static void readStages(const JsonPlace &root, uint64_t codeCount, Manifest &mani
     indices("parameters", manifest.storage.size(), "storage entries", stage.parameters);
     if (place.has("routers"))
       indices("routers", manifest.routers.size(), "routers", stage.routers);
+    if (place.has("fixed_routers"))
+      indices("fixed_routers", manifest.routers.size(), "routers", stage.fixedRouters);
     manifest.stages.push_back(std::move(stage));
   });
 }

@@ -43,7 +43,8 @@ struct StageInfo {
   uint32_t code = 0;
   int32_t parent = -1;
   std::vector<uint32_t> inputs, outputs, parameters;
-  std::vector<uint32_t> routers; ///< that its code asks
+  std::vector<uint32_t> routers;      ///< that its code asks
+  std::vector<uint32_t> fixedRouters; ///< of these, those whose routes are compiled in
 };
 
 /// A router that chooses row by row.

@@ -158,6 +158,7 @@ void Routes::setRows(const std::vector<int64_t> &rows, std::vector<Part> whose, 
 }
 
 void Routes::enterStage(uint32_t stage) {
+  fixedRouters = &manifest.stages[stage].fixedRouters;
   if (rowTasks)
     return;
   stageTasks.clear();
@@ -190,9 +191,14 @@ Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weight
     weighedBy = number;
     return {};
   }
+  const bool isFixed = std::find(fixedRouters->begin(), fixedRouters->end(), uint32_t(number)) !=
+                       fixedRouters->end();
   auto replaceFor = [&](uint32_t task, int64_t begin, int64_t end) {
     const graft_route *given = find(uint32_t(number), task);
-    return given ? replace(router, *given, begin, end, chosen, weights) : Status();
+    if (!given)
+      return Status();
+    return isFixed ? compare(router, *given, begin, end, chosen, weights)
+                   : replace(router, *given, begin, end, chosen, weights);
   };
   if (weighedBy != number || weighed.size() != size_t(rows * router.slots))
     weighed.clear();
@@ -218,12 +224,36 @@ Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weight
   return {};
 }
 
+Status Routes::checkRows(const RouterInfo &router, const graft_route &given, int64_t end) const {
+  const int64_t wanted = isPart ? batch * inner : end;
+  if (given.rows == wanted)
+    return {};
+  return bad(router.name,
+             "expected " + std::to_string(wanted) + " rows, found " + std::to_string(given.rows));
+}
+
+Status Routes::compare(const RouterInfo &router, const graft_route &given, int64_t begin,
+                       int64_t end, const int64_t *chosen, const void *weights) const {
+  if (Status status = checkRows(router, given, end); status.failed())
+    return status;
+  const size_t slots = size_t(router.slots), bytes = slots * typeBytes(router.weightType);
+  for (int64_t row = begin; row < end; ++row) {
+    const size_t here = size_t(row) * slots, from = size_t(positionOf(row)) * slots;
+    const bool sameWeights =
+        !given.weights || !weights ||
+        !std::memcmp(static_cast<const char *>(given.weights) + from / slots * bytes,
+                     static_cast<const char *>(weights) + size_t(row) * bytes, bytes);
+    if (!std::equal(chosen + here, chosen + here + slots, given.chosen + from) || !sameWeights)
+      return bad(router.name, "row " + std::to_string(positionOf(row)) +
+                                  ": expected the route of its task, which is compiled in");
+  }
+  return {};
+}
+
 Status Routes::replace(const RouterInfo &router, const graft_route &given, int64_t begin,
                        int64_t end, int64_t *chosen, void *weights) {
-  const int64_t wanted = isPart ? batch * inner : end;
-  if (given.rows != wanted)
-    return bad(router.name,
-               "expected " + std::to_string(wanted) + " rows, found " + std::to_string(given.rows));
+  if (Status status = checkRows(router, given, end); status.failed())
+    return status;
   const size_t slots = size_t(router.slots), bytes = typeBytes(router.weightType);
   const bool keepsWeights = weights && !given.weights && !router.weighs;
   rowWeights.resize(slots * bytes);

@@ -47,6 +47,11 @@ private:
   const graft_route *find(uint32_t router, uint32_t task) const;
   /// Which of the router's rows in the whole batch row `row` is.
   int64_t positionOf(int64_t row) const;
+  Status checkRows(const RouterInfo &router, const graft_route &given, int64_t end) const;
+  /// Whether what is given is what the code does whatever it is told. Rows [begin, end) of those
+  /// that run.
+  Status compare(const RouterInfo &router, const graft_route &given, int64_t begin, int64_t end,
+                 const int64_t *chosen, const void *weights) const;
   /// Rows [begin, end) of those that run.
   Status replace(const RouterInfo &router, const graft_route &given, int64_t begin, int64_t end,
                  int64_t *chosen, void *weights);
@@ -59,11 +64,12 @@ private:
   const Manifest &manifest;
   const graft_request &request;
   const bool rowTasks;
-  const int64_t batch;                       ///< rows of row tasks
-  std::vector<uint32_t> tasks;               ///< each once
-  std::vector<uint32_t> stageTasks;          ///< of these, those that run the stage
-  const std::vector<int64_t> *own = nullptr; ///< rows of the batch that run
-  std::vector<Part> parts;                   ///< of `own`
+  const int64_t batch;                                 ///< rows of row tasks
+  std::vector<uint32_t> tasks;                         ///< each once
+  std::vector<uint32_t> stageTasks;                    ///< of these, those that run the stage
+  const std::vector<uint32_t> *fixedRouters = nullptr; ///< of the stage
+  const std::vector<int64_t> *own = nullptr;           ///< rows of the batch that run
+  std::vector<Part> parts;                             ///< of `own`
   bool runsAll = false;
   bool isPart = false; ///< the router's rows are those of `own`, `inner` for each
   int64_t inner = 1;

@@ -85,6 +85,7 @@ static Json withRouters() {
     {"name": "soft", "slots": 1, "weighs": false, "weights": "f32",
      "modules": [{"name": "e0", "bytes": 8}]}])");
   document["stages"][2]["routers"] = {1, 0};
+  document["stages"][2]["fixed_routers"] = {0};
   return document;
 }
 
@@ -105,7 +106,8 @@ TEST(ManifestTest, ReadsRouters) {
   EXPECT_EQ(gate.countRows({int64_t(1) << 32}), std::nullopt);
   EXPECT_EQ(manifest.routers[1].countRows({5}), std::nullopt);
   EXPECT_EQ(manifest.stages[2].routers, (std::vector<uint32_t>{1, 0}));
-  EXPECT_TRUE(manifest.stages[0].routers.empty());
+  EXPECT_EQ(manifest.stages[2].fixedRouters, (std::vector<uint32_t>{0}));
+  EXPECT_TRUE(manifest.stages[0].routers.empty() && manifest.stages[0].fixedRouters.empty());
   EXPECT_EQ(manifest.findRouter("soft"), 1);
   EXPECT_EQ(manifest.findRouter("none"), -1);
   EXPECT_EQ(manifest.routerNames(), "gate, soft");
@@ -132,6 +134,7 @@ TEST(ManifestTest, NamesFaultsOfRouters) {
   EXPECT_THAT(words("/routers/0/modules/1/bytes", "-1"), HasSubstr("bytes: expected an integer"));
   EXPECT_THAT(words("/routers/0/rows/0/1", "1"), HasSubstr("expected one of 1 symbols, found 1"));
   EXPECT_THAT(words("/stages/2/routers/0", "2"), HasSubstr("expected one of 2 routers, found 2"));
+  EXPECT_THAT(words("/stages/2/fixed_routers/0", "-1"), HasSubstr("expected one of 2 routers"));
 }
 
 TEST(ManifestTest, NamesEachFault) {

@@ -39,6 +39,7 @@ struct ArtifactSpec {
     std::vector<unsigned> inputs, outputs; ///< indices of values
     std::vector<Parameter> parameters;     ///< by slot
     std::vector<unsigned> routers;         ///< that its code asks
+    std::vector<unsigned> fixedRouters;    ///< of these, those whose routes are compiled in
   };
   struct Output {
     std::string name;

@@ -140,6 +140,8 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
           out.attribute("parameters", indices(parameters[index]));
           if (!stage.routers.empty())
             out.attribute("routers", indices(stage.routers));
+          if (!stage.fixedRouters.empty())
+            out.attribute("fixed_routers", indices(stage.fixedRouters));
         });
       }
     });

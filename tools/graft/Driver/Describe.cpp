@@ -214,6 +214,8 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
     body.walk([&](ExposeOp op) {
       if (op.getWeights())
         described.routers.push_back(op.getNumber());
+      if (op.getFixed())
+        described.fixedRouters.push_back(op.getNumber());
     });
     for (unsigned i = 0; i < body.getNumResults(); ++i)
       spec.values.push_back(

@@ -180,9 +180,9 @@ static LogicalResult lowerExpose(Lowering &l, modular::ExposeOp op) {
   SmallVector<Value> operands;
   for (Value operand : op.getOperands())
     operands.push_back(l.get(operand).value);
-  auto exchange = dispatch::ExchangeOp::create(l.b, TypeRange(ValueRange(operands)), op.getNumber(),
-                                               operands.front(),
-                                               operands.size() > 1 ? operands.back() : Value());
+  auto exchange = dispatch::ExchangeOp::create(
+      l.b, TypeRange(ValueRange(operands)), op.getNumber(), operands.front(),
+      operands.size() > 1 ? operands.back() : Value(), op.getFixed());
   for (auto [operand, from, to] :
        llvm::zip(op.getOperands(), op.getResults(), exchange.getResults()))
     l.set(from, {to, l.get(operand).dims});
