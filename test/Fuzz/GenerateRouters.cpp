@@ -107,8 +107,10 @@ Generator::Asked Generator::router(Builder &b, Value x, int64_t modules, Random 
   // What the router takes, and what of the model's inputs stands for it.
   SmallVector<Value> given;
   const bool ofModel = isInMain(b) && rank(x) == 2 && !ofTokens;
-  enum { Gate, Scores, Noisy, Route, Chosen, Hash } kind = Gate;
-  if (ofModel && shape.chance(50))
+  enum { Gate, Scores, Noisy, Route, Chosen, Hash, Parameter } kind = Gate;
+  if (shape.chance(12))
+    kind = Parameter;
+  else if (ofModel && shape.chance(50))
     kind = shape.pick({Scores, Scores, Noisy, Route, Route, Chosen, Hash});
   const int64_t slots = shape.pick({1, 2, 2, 3});
   const std::string of = std::to_string(modules), wide = std::to_string(slots);
@@ -116,6 +118,14 @@ Generator::Asked Generator::router(Builder &b, Value x, int64_t modules, Random 
   case Gate:
     given = {x};
     break;
+  case Parameter: {
+    Value row = vector(b, modules, 0, 0);
+    Value wide = b.concat({b.sizeOf(x, 0), b.integers(modules)}, 0);
+    auto rows = RankedTensorType::get({cast<RankedTensorType>(x.getType()).getDimSize(0), modules},
+                                      b.getF32Type());
+    given = {onnx::ExpandOp::create(b, rows, row, wide)};
+    break;
+  }
   case Scores:
     given = {input("scores" + of, {rowDim, of}, b.getF32Type())};
     break;
@@ -155,7 +165,7 @@ Generator::Asked Generator::router(Builder &b, Value x, int64_t modules, Random 
     chosen = block.getArgument(0);
     weighing = block.getArgument(1);
   } else {
-    Value raw = kind == Scores || kind == Chosen
+    Value raw = kind == Scores || kind == Chosen || kind == Parameter
                     ? Value(block.getArgument(0))
                     : scores(inner, block.getArgument(0), modules, shape);
     if (kind == Noisy)
