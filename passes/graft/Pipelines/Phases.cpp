@@ -34,8 +34,11 @@ static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
 static void buildSpecialize(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(createPlanResidencyPass(options.residency, options.onPlan));
   pm.addPass(createSplitTasksPass());
-  if (!options.denseRouting)
-    pm.addPass(createFoldRoutesPass());
+  if (options.denseRouting)
+    return;
+  pm.addPass(createFoldRoutesPass());
+  pm.addPass(createCollapseProductsPass());
+  pm.addPass(createWidenProductsPass());
 }
 
 static void buildLower(OpPassManager &pm, const PhaseOptions &) {

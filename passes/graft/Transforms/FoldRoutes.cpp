@@ -14,13 +14,10 @@
 #include "graft/Modular/ParameterValues.h"
 #include "graft/Onnx/GraphBuilder.h"
 #include "graft/Reference/ConstantRoutes.h"
-#include "graft/Transforms/OnnxPasses.h"
 #include "graft/Transforms/Passes.h"
-#include "graft/Transforms/StagePlan.h"
+#include "graft/Transforms/StageBody.h"
 
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Iterators.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace graft {
@@ -45,20 +42,6 @@ struct Routes {
   bool any() const {
     return llvm::any_of(applied, [](const auto &route) { return route.has_value(); });
   }
-};
-
-class RouteFolder {
-public:
-  explicit RouteFolder(mlir::ModuleOp module) : module(module) {}
-  void run();
-
-private:
-  Routes evaluate(func::FuncOp body, StageOp stage);
-  std::optional<reference::Tensor> read(func::FuncOp body, StageOp stage, BlockArgument argument);
-  void foldBody(func::FuncOp body);
-  void mergeBodies();
-
-  mlir::ModuleOp module;
 };
 } // namespace
 
@@ -86,26 +69,24 @@ static bool canFold(ApplyOp apply) {
          });
 }
 
-std::optional<reference::Tensor> RouteFolder::read(func::FuncOp body, StageOp stage,
-                                                   BlockArgument argument) {
-  if (argument.getOwner()->getParentOp() != body)
-    return std::nullopt;
-  auto slot = body.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "modular.slot");
+/// The value of a parameter in one stage, if it is small: routes are decided by few numbers.
+static std::optional<reference::Tensor> read(const StageBody &body, StageOp stage,
+                                             BlockArgument argument) {
+  constexpr int64_t kMost = 1 << 20;
+  std::optional<int64_t> slot = body.slotOf(argument);
   auto type = dyn_cast<RankedTensorType>(argument.getType());
-  constexpr int64_t kMost = 1 << 20; // routes are decided by few numbers
   if (!slot || !type || !isa<FloatType>(type.getElementType()) || type.getNumElements() > kMost)
     return std::nullopt;
-  auto parameter = module.lookupSymbol<ParameterOp>(
-      cast<FlatSymbolRefAttr>(stage.getParameters()[slot.getInt()]));
+  ParameterOp parameter = StageBody::parameterAt(stage, *slot);
   auto values = readElements(parameter, parameter.getValue());
   if (failed(values))
     return std::nullopt;
   return reference::Tensor(reference::Tensor::Float, type.getShape(), std::move(*values));
 }
 
-Routes RouteFolder::evaluate(func::FuncOp body, StageOp stage) {
+static Routes evaluate(const StageBody &body, StageOp stage) {
   reference::ConstantRows rows([&](BlockArgument argument) { return read(body, stage, argument); });
-  auto [applies, exposed] = findRoutes(body);
+  auto [applies, exposed] = findRoutes(body.function);
   Routes routes;
   for (ApplyOp apply : applies) {
     auto route = apply.getRoute().getDefiningOp<RouteOfOp>();
@@ -147,36 +128,7 @@ static Value buildZeros(onnx::GraphBuilder &b, ApplyOp apply) {
   return onnx::ExpandOp::create(b, type, scalar, b.concat(sizes, 0));
 }
 
-namespace {
-/// A body, and the stages that run it, all with the same routes.
-struct Body {
-  func::FuncOp function;
-  ArrayRef<StageOp> stages;
-
-  /// Numbers as a parameter: bodies that differ in nothing else are one.
-  Value addSlot(Location loc, const Twine &name, ArrayRef<double> values, Type element) {
-    Builder builder(function.getContext());
-    OpBuilder before(function);
-    auto parameter = createParameter(before, loc, name.str(),
-                                     RankedTensorType::get(int64_t(values.size()), element),
-                                     roundElements(values, element));
-    const int64_t slot = int64_t(StageOp(stages.front()).getParameters().size());
-    for (StageOp stage : stages) {
-      SmallVector<Attribute> parameters(stage.getParameters().getValue());
-      parameters.push_back(FlatSymbolRefAttr::get(parameter.getSymNameAttr()));
-      stage.setParametersAttr(builder.getArrayAttr(parameters));
-    }
-    const unsigned index = function.getNumArguments();
-    (void)function.insertArgument(index, parameter.getType(),
-                                  builder.getDictionaryAttr(builder.getNamedAttr(
-                                      "modular.slot", builder.getI64IntegerAttr(slot))),
-                                  loc);
-    return function.getArgument(index);
-  }
-};
-} // namespace
-
-static void foldApply(Body body, ApplyOp apply, const ConstantRoute &route) {
+static void foldApply(StageBody &body, ApplyOp apply, const ConstantRoute &route) {
   OpBuilder builder(apply);
   onnx::GraphBuilder b(apply.getLoc(), builder);
   llvm::DenseMap<int64_t, Value> made;
@@ -241,13 +193,13 @@ static Value buildRowCount(onnx::GraphBuilder &b, Value rows) {
 }
 
 /// What is shown is a parameter, which no host changes.
-static void fixShown(Body body, ExposeOp expose, const ConstantRoute &route) {
+static void fixShown(StageBody &body, ExposeOp expose, const ConstantRoute &route) {
   OpBuilder builder(expose);
   onnx::GraphBuilder b(expose.getLoc(), builder);
   Value rows = buildRowCount(b, expose.getChosen());
   Value shape = b.concat({rows, b.integers(int64_t(route.chosen.size()))}, 0);
-  auto add = [&](StringRef name, ArrayRef<double> values, Type element) {
-    return body.addSlot(expose.getLoc(), expose.getRouter() + name, values, element);
+  auto add = [&](StringRef name, ArrayRef<double> values, Type element) -> Value {
+    return body.addSlot(expose.getLoc(), (expose.getRouter() + name).str(), values, element);
   };
   SmallVector<double> numbers(route.chosen.begin(), route.chosen.end());
   Value chosen = b.cast(add(".chosen", numbers, b.getF32Type()), b.getI64Type());
@@ -272,14 +224,7 @@ static bool isApplied(ExposeOp expose) {
   return false;
 }
 
-static void eraseDead(func::FuncOp body) {
-  body.walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
-    if (isOpTriviallyDead(op))
-      op->erase();
-  });
-}
-
-static void foldRoutes(Body body, const Routes &routes) {
+static void foldRoutes(StageBody &body, const Routes &routes) {
   auto [applies, exposed] = findRoutes(body.function);
   // What is within an apply comes before it.
   for (auto [apply, route] : llvm::zip(applies, routes.applied))
@@ -288,106 +233,51 @@ static void foldRoutes(Body body, const Routes &routes) {
   for (auto [expose, route] : llvm::zip(exposed, routes.shown))
     if (route && !isApplied(expose))
       fixShown(body, expose, *route);
-  eraseDead(body.function);
-  // Other stages know the results by the sizes that they had.
-  SmallVector<Attribute> dims;
-  for (unsigned i = 0; i < body.function.getNumResults(); ++i)
-    dims.push_back(body.function.getResultAttr(i, "modular.dims"));
-  inferShapes(body.function);
-  for (auto [i, before] : llvm::enumerate(dims))
-    if (before)
-      body.function.setResultAttr(i, "modular.dims", before);
-}
-
-/// Leaves out the slots that the body does not read, for all stages that run it.
-static void dropSlots(Body body) {
-  Builder builder(body.function.getContext());
-  llvm::BitVector unused(body.function.getNumArguments());
-  SmallVector<int64_t> kept;
-  for (BlockArgument argument : body.function.getArguments()) {
-    const unsigned i = argument.getArgNumber();
-    auto slot = body.function.getArgAttrOfType<IntegerAttr>(i, "modular.slot");
-    if (!slot)
-      continue;
-    unused[i] = argument.use_empty();
-    if (unused[i])
-      continue;
-    body.function.setArgAttr(i, "modular.slot", builder.getI64IntegerAttr(int64_t(kept.size())));
-    kept.push_back(slot.getInt());
-  }
-  (void)body.function.eraseArguments(unused);
-  for (StageOp stage : body.stages)
-    stage.setParametersAttr(builder.getArrayAttr(
-        llvm::map_to_vector(kept, [&](int64_t slot) { return stage.getParameters()[slot]; })));
+  body.clean();
 }
 
 //===----------------------------------------------------------------------===//
 // All bodies
 //===----------------------------------------------------------------------===//
 
-void RouteFolder::foldBody(func::FuncOp body) {
-  std::vector<std::pair<Routes, SmallVector<StageOp>>> groups;
-  for (auto stage : module.getOps<StageOp>()) {
-    if (stage.getBody() != body.getSymName())
-      continue;
+static void foldBody(mlir::ModuleOp module, StageBody body) {
+  std::vector<std::pair<Routes, StageBody>> groups;
+  for (StageOp stage : body.stages) {
     Routes routes = evaluate(body, stage);
     auto same = llvm::find_if(groups, [&](auto &group) { return group.first == routes; });
     if (same == groups.end())
-      groups.push_back({std::move(routes), {stage}});
+      groups.push_back({std::move(routes), {body.function, {stage}}});
     else
-      same->second.push_back(stage);
+      same->second.stages.push_back(stage);
   }
   if (llvm::none_of(groups, [](auto &group) { return group.first.any(); }))
     return;
   SymbolTable symbols(module);
-  OpBuilder builder(body);
-  builder.setInsertionPointAfter(body);
-  SmallVector<func::FuncOp> copies = {body};
-  for (size_t i = 1; i < groups.size(); ++i) {
-    copies.push_back(cast<func::FuncOp>(builder.clone(*body)));
-    symbols.insert(copies.back());
+  OpBuilder builder(body.function);
+  builder.setInsertionPointAfter(body.function);
+  for (auto &[routes, copy] : llvm::drop_begin(groups)) {
+    copy.function = cast<func::FuncOp>(builder.clone(*body.function));
+    symbols.insert(copy.function);
+    for (StageOp stage : copy.stages)
+      stage.setBody(copy.function.getSymName());
   }
-  for (auto [copy, group] : llvm::zip(copies, groups)) {
-    for (StageOp stage : group.second)
-      stage.setBody(copy.getSymName());
-    if (!group.first.any())
+  for (auto &[routes, copy] : groups) {
+    if (!routes.any())
       continue;
-    foldRoutes({copy, group.second}, group.first);
-    dropSlots({copy, group.second});
+    foldRoutes(copy, routes);
     // What was within an apply may have a constant route as well.
-    foldBody(copy);
+    foldBody(module, copy);
   }
-}
-
-void RouteFolder::mergeBodies() {
-  llvm::StringMap<func::FuncOp> bodies;
-  llvm::DenseMap<StringAttr, StringAttr> standsFor;
-  for (auto body : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
-    if (!body->hasAttr("modular.stage"))
-      continue;
-    func::FuncOp &first = bodies[getStageIdentity(body)];
-    if (!first) {
-      first = body;
-      continue;
-    }
-    standsFor[body.getSymNameAttr()] = first.getSymNameAttr();
-    body.erase();
-  }
-  for (auto stage : module.getOps<StageOp>())
-    if (StringAttr name = standsFor.lookup(stage.getBodyAttr().getAttr()))
-      stage.setBody(name.getValue());
-}
-
-void RouteFolder::run() {
-  for (auto body : llvm::to_vector(module.getOps<func::FuncOp>()))
-    if (body->hasAttr("modular.stage"))
-      foldBody(body);
-  mergeBodies();
-  eraseUnusedParameters(module);
 }
 
 namespace {
 struct FoldRoutesPass : graft::impl::FoldRoutesPassBase<FoldRoutesPass> {
-  void runOnOperation() override { RouteFolder(getOperation()).run(); }
+  void runOnOperation() override {
+    mlir::ModuleOp module = getOperation();
+    for (const StageBody &body : getStageBodies(module))
+      foldBody(module, body);
+    mergeStageBodies(module);
+    eraseUnusedParameters(module);
+  }
 };
 } // namespace

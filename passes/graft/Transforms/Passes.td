@@ -177,4 +177,33 @@ def FoldRoutesPass : Pass<"graft-fold-routes", "::mlir::ModuleOp"> {
   let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
 }
 
+def CollapseProductsPass : Pass<"graft-collapse-products", "::mlir::ModuleOp"> {
+  let summary = "Make one product of two that follow each other";
+  let description = [{
+    Precondition: stages. Of two products with parameters, of which the second reads the first and nothing else does, the parameters are multiplied in double precision and rounded
+    once, if what is between them is no narrower than either end: one product is less work, and no task has more to store.
+
+    Before: `%h = onnx.Gemm %x, %w1, %b1` and `%y = onnx.Gemm %h, %w2, %b2`, on [@w1, @b1, @w2, @b2]
+    After: `%y = onnx.Gemm %x, %w, %b`, on [@w1*w2, @w1*w2.bias]
+
+    Leaves alone: low-rank modules, whose middle is narrow; products with something between them; what is within modules that are applied by route.
+  }];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
+}
+
+def WidenProductsPass : Pass<"graft-widen-products", "::mlir::ModuleOp"> {
+  let summary = "Make one product of narrow ones that read the same input";
+  let description = [{
+    Precondition: stages. Products of one value with parameters of at most 64 columns, as the first halves of low-rank modules, gates and bottleneck adapters have them, become one
+    with the parameters side by side: fewer columns are padding, and the input is read once. Each result is a slice.
+
+    Before: `%q = onnx.MatMul %x, %aq` and `%v = onnx.MatMul %x, %av`, on [@aq, @av]
+    After: `%qv = onnx.MatMul %x, %w`, on [@aq+av], `%q = onnx.Slice %qv …` and `%v = onnx.Slice %qv …`
+
+    Leaves alone: wider products; products whose parameters something else reads, in this stage or another; a bias for one and none for the other; what is within modules
+    that are applied by route.
+  }];
+  let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
+}
+
 #endif // GRAFT_TRANSFORMS_PASSES_TD

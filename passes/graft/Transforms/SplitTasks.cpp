@@ -9,6 +9,7 @@
 #include "graft/Transforms/BindTasks.h"
 #include "graft/Transforms/OnnxPasses.h"
 #include "graft/Transforms/Passes.h"
+#include "graft/Transforms/StageBody.h"
 #include "graft/Transforms/StagePlan.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -160,23 +160,3 @@ SmallVector<StringAttr> graft::getModelSymbols(func::FuncOp main) {
           symbols.insert(dim);
   return symbols.takeVector();
 }
-
-std::string graft::getStageIdentity(func::FuncOp function) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  StringAttr name = function.getSymNameAttr();
-  function.setSymName("");
-  function.print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm().skipRegions(false));
-  function.setSymNameAttr(name);
-  return text;
-}
-
-void graft::eraseUnusedParameters(mlir::ModuleOp module) {
-  llvm::DenseSet<StringAttr> used;
-  for (auto stage : module.getOps<modular::StageOp>())
-    for (auto parameter : stage.getParameters().getAsRange<FlatSymbolRefAttr>())
-      used.insert(parameter.getAttr());
-  for (auto parameter : llvm::make_early_inc_range(module.getOps<modular::ParameterOp>()))
-    if (!used.contains(parameter.getSymNameAttr()))
-      parameter.erase();
-}

@@ -62,12 +62,6 @@ struct PlannedStage {
 /// come before their children.
 std::vector<PlannedStage> planStages(const Spine &spine, const TaskBindings &bindings);
 
-/// A stage's function as text without its name: what bodies that may be one have in common.
-std::string getStageIdentity(mlir::func::FuncOp function);
-
-/// Erases the parameters that no stage reads, once all are split.
-void eraseUnusedParameters(mlir::ModuleOp module);
-
 /// The symbols of a model's input dimensions, in the order in which they first stand in the
 /// `modular.dims` of its arguments.
 llvm::SmallVector<mlir::StringAttr> getModelSymbols(mlir::func::FuncOp main);

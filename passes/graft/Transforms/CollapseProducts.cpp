@@ -1,0 +1,113 @@
+//===- CollapseProducts.cpp - Chains of linear modules become one product -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Modular/ParameterValues.h"
+#include "graft/Transforms/Passes.h"
+#include "graft/Transforms/StageProduct.h"
+
+namespace graft {
+#define GEN_PASS_DEF_COLLAPSEPRODUCTSPASS
+#include "graft/Transforms/Passes.h.inc"
+} // namespace graft
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::modular;
+
+/// (rows, inner) times (inner, columns).
+static std::vector<double> multiply(ArrayRef<double> a, ArrayRef<double> b, int64_t rows,
+                                    int64_t inner, int64_t columns) {
+  std::vector<double> result(size_t(rows * columns));
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t k = 0; k < inner; ++k)
+      for (int64_t j = 0; j < columns; ++j)
+        result[size_t(i * columns + j)] += a[size_t(i * inner + k)] * b[size_t(k * columns + j)];
+  return result;
+}
+
+/// Two products of which the second reads the first, and nothing else does, where what is between
+/// them is not narrower than both ends: then one is less work, and no task has more to store.
+static bool canCollapse(const StageProduct &first, const StageProduct &second) {
+  // Without a Gemm there is nowhere to put the first one's bias.
+  return first.result().hasOneUse() && first.out == second.in && first.in <= first.out &&
+         second.out <= first.out && (!first.bias || second.isGemm());
+}
+
+static LogicalResult collapse(StageBody &body, const StageProduct &first,
+                              const StageProduct &second) {
+  OpBuilder before(body.function);
+  Location loc = second.op->getLoc();
+  Type element = getElementTypeOrSelf(second.result().getType());
+  SmallVector<ParameterOp> matrices, biases;
+  for (StageOp stage : body.stages) {
+    FailureOr<std::vector<double>> a = readMatrix(first, stage), b = readMatrix(second, stage);
+    if (failed(a) || failed(b))
+      return failure();
+    std::string name = (StageBody::parameterAt(stage, first.weight).getSymName() + "*" +
+                        StageBody::parameterAt(stage, second.weight).getSymName())
+                           .str();
+    matrices.push_back(
+        createParameter(before, loc, name, RankedTensorType::get({first.in, second.out}, element),
+                        roundElements(multiply(*a, *b, first.in, first.out, second.out), element)));
+    if (!first.bias && !second.bias)
+      continue;
+    std::vector<double> bias(size_t(second.out));
+    if (first.bias) {
+      FailureOr<std::vector<double>> of = readBias(first, stage);
+      if (failed(of))
+        return failure();
+      bias = multiply(*of, *b, 1, first.out, second.out);
+    }
+    if (second.bias) {
+      FailureOr<std::vector<double>> of = readBias(second, stage);
+      if (failed(of))
+        return failure();
+      for (auto [sum, value] : llvm::zip(bias, *of))
+        sum += value;
+    }
+    biases.push_back(createParameter(before, loc, name + ".bias",
+                                     RankedTensorType::get({second.out}, element),
+                                     roundElements(bias, element)));
+  }
+  Value matrix = body.addSlot(matrices);
+  Value bias = biases.empty() ? Value() : Value(body.addSlot(biases));
+  OpBuilder builder(second.op);
+  second.result().replaceAllUsesWith(buildProduct(builder, second, first.x, matrix, bias));
+  second.op->erase();
+  first.op->erase();
+  return success();
+}
+
+namespace {
+struct CollapseProductsPass : graft::impl::CollapseProductsPassBase<CollapseProductsPass> {
+  void runOnOperation() override {
+    for (StageBody &body : getStageBodies(getOperation()))
+      if (failed(run(body)))
+        return signalPassFailure();
+    mergeStageBodies(getOperation());
+    eraseUnusedParameters(getOperation());
+  }
+
+  static LogicalResult run(StageBody &body) {
+    bool any = false;
+    // What has become one may be the first of the next chain.
+    for (Operation &op : llvm::make_early_inc_range(body.function.getBody().front())) {
+      std::optional<StageProduct> second = matchProduct(body, &op);
+      Operation *producer = second ? second->x.getDefiningOp() : nullptr;
+      std::optional<StageProduct> first = producer ? matchProduct(body, producer) : std::nullopt;
+      if (!first || !canCollapse(*first, *second))
+        continue;
+      any = true;
+      if (failed(collapse(body, *first, *second)))
+        return failure();
+    }
+    if (any)
+      body.clean();
+    return success();
+  }
+};
+} // namespace

@@ -1,0 +1,176 @@
+//===- WidenProducts.cpp - Narrow products of one input become one -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "graft/Modular/ParameterValues.h"
+#include "graft/Onnx/GraphBuilder.h"
+#include "graft/Transforms/Passes.h"
+#include "graft/Transforms/StageProduct.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+namespace graft {
+#define GEN_PASS_DEF_WIDENPRODUCTSPASS
+#include "graft/Transforms/Passes.h.inc"
+} // namespace graft
+
+using namespace mlir;
+using namespace graft;
+using namespace graft::modular;
+
+/// Products wider than this fill the registers by themselves.
+static constexpr int64_t kNarrow = 64;
+
+/// Matrices (in, out) side by side.
+static std::vector<double> sideBySide(ArrayRef<StageProduct> products,
+                                      ArrayRef<std::vector<double>> matrices) {
+  std::vector<double> all;
+  for (int64_t i = 0; i < products.front().in; ++i)
+    for (auto [product, matrix] : llvm::zip(products, matrices))
+      all.insert(all.end(), matrix.begin() + i * product.out,
+                 matrix.begin() + (i + 1) * product.out);
+  return all;
+}
+
+/// For each stage the parameters of all products as one, by what `read` gives of each product.
+static FailureOr<Value> join(StageBody &body, ArrayRef<StageProduct> products, bool isBias) {
+  OpBuilder before(body.function);
+  Type element = getElementTypeOrSelf(products.front().result().getType());
+  int64_t width = 0;
+  for (const StageProduct &product : products)
+    width += product.out;
+  SmallVector<int64_t> shape = {width};
+  if (!isBias)
+    shape.insert(shape.begin(), products.front().in);
+  SmallVector<ParameterOp> made;
+  for (StageOp stage : body.stages) {
+    std::vector<std::vector<double>> parts;
+    SmallVector<StringRef> names;
+    for (const StageProduct &product : products) {
+      auto part = isBias ? readBias(product, stage) : readMatrix(product, stage);
+      if (failed(part))
+        return failure();
+      parts.push_back(std::move(*part));
+      names.push_back(
+          StageBody::parameterAt(stage, isBias ? *product.bias : product.weight).getSymName());
+    }
+    std::vector<double> all;
+    if (isBias)
+      for (const std::vector<double> &part : parts)
+        llvm::append_range(all, part);
+    else
+      all = sideBySide(products, parts);
+    made.push_back(createParameter(before, products.front().op->getLoc(), llvm::join(names, "+"),
+                                   RankedTensorType::get(shape, element),
+                                   roundElements(all, element)));
+  }
+  return Value(body.addSlot(made));
+}
+
+static LogicalResult widen(StageBody &body, ArrayRef<StageProduct> products) {
+  const StageProduct &first = products.front();
+  FailureOr<Value> matrix = join(body, products, /*isBias=*/false);
+  if (failed(matrix))
+    return failure();
+  Value bias;
+  if (first.bias) {
+    FailureOr<Value> joined = join(body, products, /*isBias=*/true);
+    if (failed(joined))
+      return failure();
+    bias = *joined;
+  }
+  OpBuilder builder(first.op);
+  onnx::GraphBuilder b(first.op->getLoc(), builder);
+  Value wide = buildProduct(builder, first, first.x, *matrix, bias);
+  const int64_t axis = cast<RankedTensorType>(wide.getType()).getRank() - 1;
+  int64_t from = 0;
+  for (const StageProduct &product : products) {
+    b.setInsertionPoint(product.op);
+    Value part = b.slice(wide, axis, from, from + product.out);
+    from += product.out;
+    product.result().replaceAllUsesWith(part);
+    product.op->erase();
+  }
+  return success();
+}
+
+namespace {
+/// How often stages read each parameter.
+using Uses = llvm::DenseMap<StringAttr, unsigned>;
+
+struct WidenProductsPass : graft::impl::WidenProductsPassBase<WidenProductsPass> {
+  void runOnOperation() override {
+    Uses uses;
+    for (auto stage : getOperation().getOps<StageOp>())
+      for (auto parameter : stage.getParameters().getAsRange<FlatSymbolRefAttr>())
+        ++uses[parameter.getAttr()];
+    for (StageBody &body : getStageBodies(getOperation()))
+      if (failed(run(body, uses)))
+        return signalPassFailure();
+    mergeStageBodies(getOperation());
+    eraseUnusedParameters(getOperation());
+  }
+
+  static LogicalResult run(StageBody &body, const Uses &uses);
+};
+} // namespace
+
+/// Whether nothing but these products reads their parameters, in any stage: what is joined takes
+/// their place then, and what tasks share stays shared.
+static bool ownParameters(const StageBody &body, ArrayRef<StageProduct> products,
+                          const Uses &uses) {
+  auto symbolsOf = [&](StageOp stage) {
+    SmallVector<StringAttr> symbols;
+    for (const StageProduct &product : products) {
+      symbols.push_back(StageBody::parameterAt(stage, product.weight).getSymNameAttr());
+      if (product.bias)
+        symbols.push_back(StageBody::parameterAt(stage, *product.bias).getSymNameAttr());
+    }
+    return symbols;
+  };
+  return llvm::all_of(body.stages, [&](StageOp stage) {
+    SmallVector<StringAttr> own = symbolsOf(stage);
+    const auto alike =
+        llvm::count_if(body.stages, [&](StageOp other) { return symbolsOf(other) == own; });
+    return llvm::all_of(own, [&](StringAttr symbol) { return uses.lookup(symbol) == alike; });
+  });
+}
+
+/// Products that may become one, in order.
+static SmallVector<SmallVector<StageProduct>> findGroups(StageBody &body, const Uses &uses) {
+  using Key = std::tuple<Value, bool, bool, Type>;
+  auto key = [](const StageProduct &each) {
+    return Key(each.x, each.isGemm(), each.bias.has_value(),
+               getElementTypeOrSelf(each.result().getType()));
+  };
+  SmallVector<SmallVector<StageProduct>> groups;
+  for (Operation &op : body.function.getBody().front()) {
+    std::optional<StageProduct> product = matchProduct(body, &op);
+    if (!product || product->out > kNarrow || !ownParameters(body, *product, uses))
+      continue;
+    auto same = llvm::find_if(groups, [&](auto &g) { return key(g.front()) == key(*product); });
+    if (same == groups.end())
+      groups.push_back({*product});
+    else
+      same->push_back(*product);
+  }
+  llvm::erase_if(groups, [](auto &group) { return group.size() < 2; });
+  return groups;
+}
+
+LogicalResult WidenProductsPass::run(StageBody &body, const Uses &uses) {
+  bool any = false;
+  for (ArrayRef<StageProduct> group : findGroups(body, uses)) {
+    if (!ownParameters(body, group, uses))
+      continue;
+    any = true;
+    if (failed(widen(body, group)))
+      return failure();
+  }
+  if (any)
+    body.clean();
+  return success();
+}
