@@ -17,9 +17,10 @@ def compiled(*more):
     about = json.loads(subprocess.check_output(["graft", "inspect", "--json", library]))
     stored = about["weights"]["bytes"]
     print(more, "predicted", predicted, "least", least, "stored", stored, flush=True)
-    assert abs(predicted - stored) <= 0.01 * stored, (more, predicted, stored)
+    # Narrow products that become one have less padding than each had.
+    assert 0.98 * predicted <= stored <= 1.01 * predicted, (more, predicted, stored)
     promised, written = map(int, re.search(r"library: (\d+) bytes predicted, .*; (\d+) written", said).groups())
-    assert written == os.path.getsize(library) and abs(promised - written) <= 0.01 * written, (promised, written)
+    assert written == os.path.getsize(library) and 0.98 * promised <= written <= 1.01 * promised, (promised, written)
     sites = sum(choice["residency"] == "fold" for task in about["tasks"] for choice in task["residency"])
     return predicted, least, stored, sites
 
