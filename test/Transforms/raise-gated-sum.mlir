@@ -170,6 +170,62 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %w: tensor<?x2x
 
 // -----
 
+// Modules along the first dimension; as columns that the weights are multiplied with.
+
+// CHECK-COUNT-2: modular.router {{.*}} over ["expert.0", "expert.1"]
+// CHECK-LABEL: func.func @main
+// CHECK: modular.route {{.*}} -> !modular.route<2, 2>
+// CHECK: modular.aggregate weighted_sum
+// CHECK: modular.aggregate weighted_sum
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> (tensor<?x3xf32>, tensor<?x2x1xf32>) {
+  %matrices = onnx.Constant {value = dense<[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]]> : tensor<2x2x3xf32>} : () -> tensor<2x2x3xf32>
+  %one = onnx.Constant {value = dense<[1.0, 2.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %other = onnx.Constant {value = dense<[2.0, 3.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %zero = onnx.Constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %0 = onnx.Unsqueeze %x, %zero : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<1x?x2xf32>
+  %1 = onnx.MatMul %0, %matrices : (tensor<1x?x2xf32>, tensor<2x2x3xf32>) -> tensor<2x?x3xf32>
+  %2 = onnx.Transpose %w {perm = [1, 0]} : (tensor<?x2xf32>) -> tensor<2x?xf32>
+  %3 = onnx.Unsqueeze %2, %last : (tensor<2x?xf32>, tensor<1xi64>) -> tensor<2x?x1xf32>
+  %4 = onnx.Mul %1, %3 : (tensor<2x?x3xf32>, tensor<2x?x1xf32>) -> tensor<2x?x3xf32>
+  %5 = onnx.ReduceSum %4, %zero {keepdims = 0 : i64} : (tensor<2x?x3xf32>, tensor<1xi64>) -> tensor<?x3xf32>
+  %6 = onnx.Mul %x, %one : (tensor<?x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %7 = onnx.Mul %x, %other : (tensor<?x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %8 = onnx.Unsqueeze %6, %last : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %9 = onnx.Unsqueeze %7, %last : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %10 = onnx.Concat %8, %9 {axis = 2 : i64} : (tensor<?x2x1xf32>, tensor<?x2x1xf32>) -> tensor<?x2x2xf32>
+  %11 = onnx.Unsqueeze %w, %last : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %12 = onnx.MatMul %10, %11 : (tensor<?x2x2xf32>, tensor<?x2x1xf32>) -> tensor<?x2x1xf32>
+  return %5, %12 : tensor<?x3xf32>, tensor<?x2x1xf32>
+}
+
+// -----
+
+// No mixture: attention to the channels of two convolutions.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.aggregate
+// CHECK: return
+func.func @main(%x: tensor<?x2x8xf32> {modular.dims = ["n", "2", "8"]}, %z: tensor<?x2x2xf32> {modular.dims = ["n", "2", "2"]}) -> tensor<?x2x8xf32> {
+  %a = onnx.Constant {value = #modular.weight<"a"> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %c = onnx.Constant {value = #modular.weight<"c"> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %w = onnx.Softmax %z {axis = 1 : i64} : (tensor<?x2x2xf32>) -> tensor<?x2x2xf32>
+  %0 = onnx.Conv %x, %a : (tensor<?x2x8xf32>, tensor<2x2x1xf32>) -> tensor<?x2x8xf32>
+  %1 = onnx.Conv %x, %c : (tensor<?x2x8xf32>, tensor<2x2x1xf32>) -> tensor<?x2x8xf32>
+  %2 = onnx.Unsqueeze %0, %one : (tensor<?x2x8xf32>, tensor<1xi64>) -> tensor<?x1x2x8xf32>
+  %3 = onnx.Unsqueeze %1, %one : (tensor<?x2x8xf32>, tensor<1xi64>) -> tensor<?x1x2x8xf32>
+  %4 = onnx.Concat %2, %3 {axis = 1 : i64} : (tensor<?x1x2x8xf32>, tensor<?x1x2x8xf32>) -> tensor<?x2x2x8xf32>
+  %5 = onnx.Unsqueeze %w, %last : (tensor<?x2x2xf32>, tensor<1xi64>) -> tensor<?x2x2x1xf32>
+  %6 = onnx.Mul %4, %5 : (tensor<?x2x2x8xf32>, tensor<?x2x2x1xf32>) -> tensor<?x2x2x8xf32>
+  %7 = onnx.ReduceSum %6, %one {keepdims = 0 : i64} : (tensor<?x2x2x8xf32>, tensor<1xi64>) -> tensor<?x2x8xf32>
+  return %7 : tensor<?x2x8xf32>
+}
+
+// -----
+
 // No mixture: what is weighed and summed are positions of a sequence.
 
 // CHECK-LABEL: func.func @main
@@ -189,12 +245,13 @@ func.func @main(%x: tensor<?x8x2xf32> {modular.dims = ["n", "8", "2"]}) -> tenso
 
 // -----
 
-// No mixtures: nothing that is summed has parameters; the mean of a density that has several, which one product gives.
+// No mixtures: nothing that is summed has parameters; a residual that a softmax gates; the mean of a density that has several, which one
+// product gives.
 
 // CHECK-LABEL: func.func @main
 // CHECK-NOT: modular.aggregate
 // CHECK: return
-func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> (tensor<?x4xf32>, tensor<?x3xf32>) {
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x3xf32>) {
   %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
   %g0, %g1 = onnx.Split %w {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
   %0 = onnx.Tanh %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
@@ -202,6 +259,12 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
   %2 = onnx.Exp %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
   %3 = onnx.Mul %2, %g1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
   %4 = onnx.Add %1, %3 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %inner = onnx.Mul %x, %own : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %h0, %h1 = onnx.Split %w {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
+  %r0 = onnx.Mul %x, %h0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %r1 = onnx.Mul %inner, %h1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %residual = onnx.Add %r0, %r1 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   %matrix = onnx.Constant {value = #modular.weight<"means"> : tensor<4x6xf32>} : () -> tensor<4x6xf32>
   %bias = onnx.Constant {value = #modular.weight<"bias"> : tensor<6xf32>} : () -> tensor<6xf32>
   %shape = onnx.Constant {value = dense<[-1, 2, 3]> : tensor<3xi64>} : () -> tensor<3xi64>
@@ -213,7 +276,7 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
   %8 = onnx.Unsqueeze %w, %two : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
   %9 = onnx.Mul %8, %7 : (tensor<?x2x1xf32>, tensor<?x2x3xf32>) -> tensor<?x2x3xf32>
   %10 = onnx.ReduceSum %9, %one {keepdims = 0 : i64} : (tensor<?x2x3xf32>, tensor<1xi64>) -> tensor<?x3xf32>
-  return %4, %10 : tensor<?x4xf32>, tensor<?x3xf32>
+  return %4, %residual, %10 : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x3xf32>
 }
 
 // -----

@@ -200,8 +200,14 @@ SmallVector<Attribute> ModuleBody::getParameters() {
     if (isParameter(op.getResult(0)))
       if (auto type = raise::typeOf(op.getResult(0));
           type && isa<FloatType>(type.getElementType()) && type.getNumElements() > 1)
-        found.push_back(op.getAttrDictionary());
+        if (!llvm::is_contained(found, op.getAttrDictionary()))
+          found.push_back(op.getAttrDictionary());
   return found;
+}
+
+bool ModuleBody::hasConvolution() {
+  return llvm::any_of(function->getBody().front(),
+                      [](Operation &op) { return isa<onnx::ConvOp, onnx::ConvTransposeOp>(op); });
 }
 
 /// Whether an op gives the same for all rows: a parameter, what adapts it, or sizes.

@@ -50,8 +50,9 @@ public:
   void weigh(Value shares, int64_t number, MixtureBuilder &mixture);
 
   llvm::ArrayRef<Value> getInputs() const { return inputs; }
-  /// What tells its tensors of numbers from others.
+  /// What tells its tensors of numbers from others, each once.
   llvm::SmallVector<mlir::Attribute> getParameters();
+  bool hasConvolution();
   mlir::func::FuncOp getFunction() { return *function; }
 
 private:

@@ -30,12 +30,12 @@ struct Term {
   Value branch;
 };
 
-/// A sum over modules: a branch each, or one value with all of them along its last dimension but
-/// one.
+/// A sum over modules: a branch each, or one value with all of them along a dimension.
 struct GatedSum {
   Gates gates;
   SmallVector<Value> branches;
   Value stack;
+  int64_t axis = 0; ///< of the stack
   int64_t modules = 0;
 };
 } // namespace
@@ -67,6 +67,12 @@ static std::optional<std::pair<Gates, int64_t>> parseGate(Value value) {
   // w[…, e] with a dimension of 1 behind, or w[…, [e]]
   auto unsqueeze = dyn_cast_or_null<onnx::UnsqueezeOp>(op);
   auto behind = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
+  if (auto squeeze = behind ? unsqueeze.getData().getDefiningOp<onnx::SqueezeOp>() : nullptr) {
+    auto axis = squeeze.getAxes() ? integerOf(squeeze.getAxes()) : std::nullopt;
+    return axis && isLastAxis(*axis, squeeze.getData()) && isLastAxis(*behind, value)
+               ? parseGate(squeeze.getData())
+               : std::nullopt;
+  }
   if (auto gather = (behind ? unsqueeze.getData() : value).getDefiningOp<onnx::GatherOp>();
       gather && isLastAxis(gather.getAxis(), gather.getData())) {
     auto number = integerOf(gather.getIndices());
@@ -137,55 +143,54 @@ static RankedTensorType knownType(const SymbolicShapes &shapes, Value value) {
                                                                          : RankedTensorType();
 }
 
-/// What weighs the modules, (…, modules), given the same with a dimension of 1 behind; where `b`
-/// stands.
-static Value buildShares(GraphBuilder &b, Value gates, RankedTensorType type) {
-  auto without = RankedTensorType::get(type.getShape().drop_back(), type.getElementType());
-  auto squeeze = [&](Value x) -> Value {
-    return onnx::SqueezeOp::create(b, without, x, b.integers(-1));
-  };
-  if (auto unsqueeze = gates.getDefiningOp<onnx::UnsqueezeOp>()) {
-    auto axis = integerOf(unsqueeze.getAxes());
-    if (axis && isLastAxis(*axis, gates))
-      return unsqueeze.getData();
+/// The value with dimension `axis` as the last one, where `b` stands.
+static Value moveLast(GraphBuilder &b, Value x, int64_t axis) {
+  auto type = typeOf(x);
+  const int64_t rank = type.getRank();
+  if (axis == rank - 1)
+    return x;
+  SmallVector<int64_t> order(rank);
+  std::iota(order.begin(), order.end(), 0);
+  std::rotate(order.begin() + axis, order.begin() + axis + 1, order.end());
+  if (auto before = x.getDefiningOp<onnx::TransposeOp>(); before && before.getPermAttr()) {
+    auto perm = before.getPermAttr().getAsRange<IntegerAttr>();
+    SmallVector<int64_t> from = llvm::map_to_vector(perm, [](IntegerAttr i) { return i.getInt(); });
+    if (llvm::all_of(llvm::seq<int64_t>(0, rank), [&](int64_t i) { return from[order[i]] == i; }))
+      return before.getData();
   }
-  if (auto softmax = gates.getDefiningOp<onnx::SoftmaxOp>();
-      softmax && (softmax.getAxis() == -2 || softmax.getAxis() == type.getRank() - 2))
-    return b.softmax(squeeze(softmax.getInput()));
-  return squeeze(gates);
+  if (auto softmax = x.getDefiningOp<onnx::SoftmaxOp>();
+      softmax && (softmax.getAxis() == axis || softmax.getAxis() == axis - rank))
+    return b.softmax(moveLast(b, softmax.getInput(), axis));
+  SmallVector<int64_t> shape =
+      llvm::map_to_vector(order, [&](int64_t d) { return type.getDimSize(d); });
+  return onnx::TransposeOp::create(b, type.clone(shape), x, b.getI64ArrayAttr(order));
 }
 
-/// Σ over the last dimension but one of gates, (…, modules, 1), times what has all branches.
-static bool parseStack(GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum, GatedSum &result) {
-  auto axis = integerOf(sum.getAxes());
-  auto type = typeOf(sum.getData());
-  auto product = sum.getData().getDefiningOp<onnx::MulOp>();
-  if (!axis || !type || type.getRank() < 3 || !product || sum.getKeepdims() != 0 ||
-      (*axis != -2 && *axis != type.getRank() - 2) || !product->hasOneUse())
-    return false;
-  const SymbolicShapes &shapes = raising.shapes();
-  for (auto [gates, stack] :
-       {std::pair(product.getA(), product.getB()), std::pair(product.getB(), product.getA())}) {
-    auto first = knownType(shapes, gates), second = knownType(shapes, stack);
-    if (!first || !second || first.getRank() != type.getRank() ||
-        second.getRank() != type.getRank() || first.getShape().back() != 1 ||
-        second.getShape().back() == 1)
-      continue;
-    result.modules = second.getDimSize(type.getRank() - 2);
-    if (ShapedType::isDynamic(result.modules) || result.modules < 2 ||
-        first.getDimSize(type.getRank() - 2) != result.modules || isParameter(gates))
-      continue;
-    result.stack = stack;
-    result.gates.shares = buildShares(b, gates, first);
-    return true;
-  }
-  return false;
+/// What weighs the modules, (…, modules), given the same with a dimension of 1 at `one`; where `b`
+/// stands.
+static Value buildShares(GraphBuilder &b, Value gates, RankedTensorType type, int64_t axis,
+                         int64_t one) {
+  const int64_t rank = type.getRank(), left = axis - (one < axis);
+  SmallVector<int64_t> shape(type.getShape());
+  shape.erase(shape.begin() + one);
+  auto squeeze = [&](Value x) -> Value {
+    auto unsqueeze = x.getDefiningOp<onnx::UnsqueezeOp>();
+    auto at = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
+    if (at && (*at == one || *at == one - rank))
+      return unsqueeze.getData();
+    return onnx::SqueezeOp::create(b, type.clone(shape), x, b.integers(one));
+  };
+  if (auto softmax = gates.getDefiningOp<onnx::SoftmaxOp>();
+      softmax && (softmax.getAxis() == axis || softmax.getAxis() == axis - rank))
+    return b.softmax(moveLast(b, squeeze(softmax.getInput()), left));
+  return moveLast(b, squeeze(gates), left);
 }
 
 /// Whether every module gets a share, whatever the data.
 static bool areSoft(Value shares) {
   Operation *op = shares.getDefiningOp();
-  while (isa_and_nonnull<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp, onnx::CastOp>(op))
+  while (isa_and_nonnull<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp, onnx::TransposeOp,
+                         onnx::CastOp>(op))
     op = op->getOperand(0).getDefiningOp();
   return isa_and_nonnull<onnx::SoftmaxOp, onnx::SigmoidOp>(op);
 }
@@ -210,32 +215,56 @@ static bool isOneProduct(Value stack) {
   return false;
 }
 
-/// Gates, (…, 1, modules), as a row that is multiplied with what has all branches.
-static bool parseProduct(GraphBuilder &b, Raising &raising, onnx::MatMulOp op, GatedSum &result) {
-  auto hinted = typeOf(op.getA());
-  if (!hinted || hinted.getRank() < 3 || hinted.getDimSize(hinted.getRank() - 2) != 1 ||
-      isParameter(op.getA()) || isParameter(op.getB()))
+/// Gates, with all modules along dimension `from` and 1 along `one`, and the stack, with all
+/// modules along `axis`.
+static bool fitStack(GraphBuilder &b, Raising &raising, Value gates, int64_t from, int64_t one,
+                     Value stack, int64_t axis, GatedSum &result) {
+  if (isParameter(gates) || isParameter(stack))
     return false;
-  const int64_t rank = hinted.getRank();
   const SymbolicShapes &shapes = raising.shapes();
-  auto gates = knownType(shapes, op.getA()), stack = knownType(shapes, op.getB());
-  if (!gates || !stack || stack.getRank() != rank ||
-      ShapedType::isDynamic(gates.getShape().back()) || gates.getShape().back() < 2 ||
-      gates.getShape().back() != stack.getDimSize(rank - 2))
+  auto first = knownType(shapes, gates), second = knownType(shapes, stack);
+  if (!first || !second || first.getRank() != second.getRank())
     return false;
-  result.modules = gates.getShape().back();
-  result.stack = op.getB();
-  auto unsqueeze = op.getA().getDefiningOp<onnx::UnsqueezeOp>();
-  auto axis = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
-  if (axis && (*axis == -2 || *axis == rank - 2)) {
-    result.gates.shares = unsqueeze.getData();
-    return true;
-  }
-  SmallVector<int64_t> shape(gates.getShape());
-  shape.erase(shape.end() - 2);
-  result.gates.shares = onnx::SqueezeOp::create(
-      b, RankedTensorType::get(shape, gates.getElementType()), op.getA(), b.integers(-2));
+  result.modules = second.getDimSize(axis);
+  if (first.getDimSize(one) != 1 || ShapedType::isDynamic(result.modules) || result.modules < 2 ||
+      first.getDimSize(from) != result.modules)
+    return false;
+  result.stack = stack;
+  result.axis = axis;
+  result.gates.shares = buildShares(b, gates, first, from, one);
   return true;
+}
+
+/// Σ over a dimension of gates, 1 along that of the results, times what has all branches.
+static bool parseStack(GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum, GatedSum &result) {
+  auto axis = integerOf(sum.getAxes());
+  auto type = typeOf(sum.getData());
+  auto product = sum.getData().getDefiningOp<onnx::MulOp>();
+  if (!axis || !type || type.getRank() < 3 || !product || sum.getKeepdims() != 0 ||
+      !product->hasOneUse())
+    return false;
+  if (*axis < 0)
+    *axis += type.getRank();
+  const int64_t of = *axis == type.getRank() - 1 ? *axis - 1 : type.getRank() - 1;
+  for (auto [gates, stack] :
+       {std::pair(product.getA(), product.getB()), std::pair(product.getB(), product.getA())})
+    if (typeOf(stack) && typeOf(stack).getRank() > of && typeOf(stack).getDimSize(of) != 1 &&
+        fitStack(b, raising, gates, *axis, of, stack, *axis, result))
+      return true;
+  return false;
+}
+
+/// Gates, (…, 1, modules), as a row that is multiplied with what has all branches, or
+/// (…, modules, 1) as a column.
+static bool parseProduct(GraphBuilder &b, Raising &raising, onnx::MatMulOp op, GatedSum &result) {
+  auto a = typeOf(op.getA()), other = typeOf(op.getB());
+  if (!a || !other || a.getRank() < 3 || a.getRank() != other.getRank())
+    return false;
+  const int64_t rank = a.getRank();
+  if (a.getDimSize(rank - 2) == 1)
+    return fitStack(b, raising, op.getA(), rank - 1, rank - 2, op.getB(), rank - 2, result);
+  return other.getDimSize(rank - 1) == 1 &&
+         fitStack(b, raising, op.getB(), rank - 2, rank - 1, op.getA(), rank - 1, result);
 }
 
 /// A tree of additions with a term for each module, all under the same gates; the summands that are
@@ -278,7 +307,7 @@ public:
   GatedSumRaiser(mlir::ModuleOp module, SymbolicShapes &shapes, Operation *op, GatedSum &sum,
                  Operation *begin)
       : module(module), shapes(shapes), op(op), begin(begin), sum(sum),
-        leading(sum.stack ? leadingOf(sum.stack).drop_back() : leadingOf(op->getResult(0))) {}
+        leading(sum.stack ? leadingOfStack() : leadingOf(op->getResult(0))) {}
 
   /// What stands for the sum, built by `mixture`, or null.
   Value run(GraphBuilder &b);
@@ -289,8 +318,14 @@ public:
 private:
   bool buildBodies();
   Value build(GraphBuilder &b, MixtureBuilder &mixture, function_ref<Value(Value)> toRows);
-  ArrayRef<Polynomial> leadingOf(Value value) const {
-    return ArrayRef(shapes.get(value).dims).drop_back();
+  SmallVector<Polynomial, 4> leadingOf(Value value) const {
+    return SmallVector<Polynomial, 4>(ArrayRef(shapes.get(value).dims).drop_back());
+  }
+  SmallVector<Polynomial, 4> leadingOfStack() const {
+    auto dims = shapes.get(sum.stack).dims;
+    dims.erase(dims.begin() + sum.axis);
+    dims.pop_back();
+    return dims;
   }
 
   mlir::ModuleOp module;
@@ -309,8 +344,7 @@ bool GatedSumRaiser::buildBodies() {
     auto body = std::make_unique<ModuleBody>(shapes, op->getLoc(), rows);
     Value result;
     if (sum.stack) {
-      const int64_t axis = typeOf(sum.stack).getRank() - 2;
-      result = body->clone(sum.stack, {axis, number, 1, true});
+      result = body->clone(sum.stack, {sum.axis, number, 1, true});
     } else {
       body->own(sum.branches[number]);
       result = body->clone(sum.branches[number]);
@@ -319,9 +353,18 @@ bool GatedSumRaiser::buildBodies() {
       return false;
     bodies.push_back(std::move(body));
   }
-  // Modules have parameters of their own, or nothing but the gates would tell one from another.
-  SmallVector<Attribute> first = bodies.front()->getParameters();
-  areModules = !llvm::all_of(bodies, [&](auto &body) { return body->getParameters() == first; });
+  // Modules have parameters of their own, or nothing but the gates would tell one from another. One
+  // beside what has none is a residual that is gated, unless rows may leave it out.
+  std::map<Attribute, int64_t, bool (*)(Attribute, Attribute)> users(
+      [](Attribute a, Attribute b) { return a.getAsOpaquePointer() < b.getAsOpaquePointer(); });
+  for (auto &body : bodies)
+    for (Attribute parameter : body->getParameters())
+      ++users[parameter];
+  const int64_t own = llvm::count_if(bodies, [&](auto &body) {
+    return llvm::any_of(body->getParameters(),
+                        [&](Attribute parameter) { return users[parameter] < sum.modules; });
+  });
+  areModules = own >= (sum.gates.shares && areSoft(sum.gates.shares) ? 2 : 1);
   if (!areModules)
     return false;
   // One thing at least is seen by all: branches of different values are no modules.
@@ -359,8 +402,7 @@ Value GatedSumRaiser::build(GraphBuilder &b, MixtureBuilder &mixture,
 
 Value GatedSumRaiser::run(GraphBuilder &b) {
   auto isLike = [&](Value value) {
-    return shapes.isKnown(value) && shapes.get(value).rank() >= 2 &&
-           leadingOf(value) == ArrayRef(leading);
+    return shapes.isKnown(value) && shapes.get(value).rank() >= 2 && leadingOf(value) == leading;
   };
   SmallVector<Value> gates;
   if (sum.gates.shares)
@@ -371,14 +413,18 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
   for (Value gate : gates) {
     if (!shapes.isKnown(gate) || shapes.get(gate).rank() != leading.size() + 1)
       return {};
-    for (auto [own, all] : llvm::zip(leadingOf(gate), leading))
-      if (own != all && (!own.isConstant(1) || &own == leadingOf(gate).begin()))
+    for (auto [d, own] : llvm::enumerate(leadingOf(gate)))
+      if (own != leading[d] && (!own.isConstant(1) || d == 0))
         return {};
   }
   if (ShapedType::isDynamic(sum.gates.slots()) ||
       (sum.gates.shares && sum.gates.slots() != sum.modules) ||
       !llvm::all_of(sum.branches, isLike) ||
       (sum.stack && areSoft(sum.gates.shares) && isOneProduct(sum.stack)) || !buildBodies())
+    return {};
+  // A weight for each channel of a convolution is attention to channels.
+  const bool weighsChannels = leading.size() > 1 && !leadingOf(gates.front())[1].isConstant(1);
+  if (weighsChannels && llvm::any_of(bodies, [](auto &body) { return body->hasConvolution(); }))
     return {};
   bool areVectors = leading.size() > 1 && llvm::all_of(gates, isLike);
   for (auto &body : bodies)
@@ -453,6 +499,7 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
   for (Value other : others)
     result = b.binary<onnx::AddOp>(result, other);
   if (product)
-    result = onnx::UnsqueezeOp::create(b, type, result, b.integers(-2));
+    result = onnx::UnsqueezeOp::create(b, type, result,
+                                       b.integers(sum.axis - typeOf(sum.stack).getRank()));
   return raising.replace(*raiser->mixture, op, result, "gated sum") || drop();
 }
