@@ -595,3 +595,111 @@ func.func @exchange_c3(%c: tensor<?x2xi64>) {
   %0 = dispatch.exchange -1(%c) : (tensor<?x2xi64>) -> tensor<?x2xi64>
   return
 }
+
+// -----
+
+// (segmented_matmul-C1)
+func.func @segmented_matmul_c1_rows(%x: tensor<4x3x8xf32>, %f: tensor<4xi32>, %a: tensor<8x4xf32>, %y: tensor<4x2x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op input dimension 1: expected 2, got 3}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x3x8xf32>) offsets(%f : tensor<4xi32>) weights(%a : tensor<8x4xf32>) outs(%y : tensor<4x2x16xf32>) {modules = array<i64: 0>, columns = array<i64: 4>} -> tensor<4x2x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C11)
+func.func @segmented_matmul_c11_count(%x: tensor<4x8xf32>, %f: tensor<4xi32>, %a: tensor<8x4xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op modules: entries: expected 1, got 2}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<4xi32>) weights(%a : tensor<8x4xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0, 1>, columns = array<i64: 4>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C11)
+func.func @segmented_matmul_c11_order(%x: tensor<4x8xf32>, %f: tensor<4xi32>, %a: tensor<8x4xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op modules: expected ascending numbers below 3}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<4xi32>) weights(%a, %a : tensor<8x4xf32>, tensor<8x4xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 1, 1>, columns = array<i64: 4, 4>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C12)
+func.func @segmented_matmul_c12_order(%x: tensor<4x8xf32>, %o: tensor<4xi32>, %f: tensor<4xi32>, %a: tensor<8x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op under modules: expected no order and no segment extras}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) order(%o : tensor<4xi32>) slots 1 offsets(%f : tensor<4xi32>) weights(%a : tensor<8x16xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C12)
+func.func @segmented_matmul_c12_k(%x: tensor<4x8xf32>, %f: tensor<4xi32>, %a: tensor<9x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op weight 0 K: expected at most 8, got 9}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<4xi32>) weights(%a : tensor<9x16xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C13)
+func.func @segmented_matmul_c13_width(%x: tensor<4x8xf32>, %f: tensor<4xi32>, %a: tensor<8x17xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op columns: expected at most 16, got 17}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<4xi32>) weights(%a : tensor<8x17xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0>, columns = array<i64: 17>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C13)
+func.func @segmented_matmul_c13_n(%x: tensor<4x8xf32>, %f: tensor<4xi32>, %a: tensor<8x4xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op weight 0 N: expected 5, got 4}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<4xi32>) weights(%a : tensor<8x4xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0>, columns = array<i64: 5>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C14)
+func.func @segmented_matmul_c14_modules(%x: tensor<4x8xf32>, %f: tensor<2xi32>, %a: tensor<8x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op expected modules with columns, starts and a shared input}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<2xi32>) weights(%a : tensor<8x16xf32>) shared(%x : tensor<4x8xf32>) outs(%y : tensor<4x16xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C14)
+func.func @segmented_matmul_c14_rows(%x: tensor<4x8xf32>, %z: tensor<5x8xf32>, %f: tensor<2xi32>, %a: tensor<8x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op shared input dimension 0: expected 4, got 5}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<2xi32>) weights(%a, %a : tensor<8x16xf32>, tensor<8x16xf32>) shared(%z : tensor<5x8xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C15)
+func.func @segmented_matmul_c15(%x: tensor<4x8xf32>, %f: tensor<2xi32>, %a: tensor<8x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op shared_transposed: expected a shared input}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<2xi32>) weights(%a : tensor<8x16xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 0>, shared_transposed} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C16)
+func.func @segmented_matmul_c16_count(%x: tensor<4x8xf32>, %f: tensor<3xi32>, %a: tensor<4x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op starts: entries: expected 1, got 2}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<3xi32>) weights(%a : tensor<4x16xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 1>, starts = array<i64: 0, 4>} -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (segmented_matmul-C16)
+func.func @segmented_matmul_c16_end(%x: tensor<4x8xf32>, %f: tensor<3xi32>, %a: tensor<4x16xf32>, %y: tensor<4x16xf32>) {
+  // expected-error @+1 {{'dispatch.segmented_matmul' op starts: expected 0 to 4, got 5}}
+  %0 = dispatch.segmented_matmul ins(%x : tensor<4x8xf32>) offsets(%f : tensor<3xi32>) weights(%a : tensor<4x16xf32>) outs(%y : tensor<4x16xf32>) {modules = array<i64: 1>, starts = array<i64: 5>} -> tensor<4x16xf32>
+  return
+}

@@ -276,3 +276,59 @@ modular.stage @root runs @body on [@w] [0] to [1] for ["base"]
 func.func private @body(%x: tensor<?xf32>) -> tensor<?xf32>
 // expected-error @+1 {{(stage-C3)}}
 modular.stage @leaf runs @body after @nowhere on [] [0] to [1] for ["base"]
+
+// -----
+
+func.func @row_product_c1_count(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>, %k: tensor<?x1xi64>, %a: tensor<4x8xf32>, %b: tensor<6x4xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C1) expects a down and an up for each of 2 modules, found 1 and 1}}
+  %y = modular.row_product %x by %w keys %k of 3 modules [0, 2] (%a) (%b) : (tensor<?x8xf32>, tensor<8x6xf32>, tensor<?x1xi64>, tensor<4x8xf32>, tensor<6x4xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}
+
+// -----
+
+func.func @row_product_c1_order(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>, %k: tensor<?x1xi64>, %a: tensor<4x8xf32>, %b: tensor<6x4xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C1) expects ascending numbers below 3, found 3}}
+  %y = modular.row_product %x by %w keys %k of 3 modules [3] (%a) (%b) : (tensor<?x8xf32>, tensor<8x6xf32>, tensor<?x1xi64>, tensor<4x8xf32>, tensor<6x4xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}
+
+// -----
+
+func.func @row_product_c2_weight(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %k: tensor<?x1xi64>, %a: tensor<4x8xf32>, %b: tensor<6x4xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C2) expects a weight for vectors of 8, found 'tensor<6x8xf32>'}}
+  %y = modular.row_product %x by %w keys %k of 3 modules [0] (%a) (%b) : (tensor<?x8xf32>, tensor<6x8xf32>, tensor<?x1xi64>, tensor<4x8xf32>, tensor<6x4xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}
+
+// -----
+
+func.func @row_product_c2_up(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %k: tensor<?x1xi64>, %a: tensor<4x8xf32>, %b: tensor<6x5xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C2) expects an up from 4 to 6, found 'tensor<6x5xf32>'}}
+  %y = modular.row_product %x by %w transposed keys %k of 3 modules [0] (%a) (%b) : (tensor<?x8xf32>, tensor<6x8xf32>, tensor<?x1xi64>, tensor<4x8xf32>, tensor<6x5xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}
+
+// -----
+
+func.func @row_product_c3(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>, %k: tensor<?x2xi64>, %a: tensor<4x8xf32>, %b: tensor<6x4xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C3) expects keys of (rows, 1), found 'tensor<?x2xi64>'}}
+  %y = modular.row_product %x by %w keys %k of 3 modules [0] (%a) (%b) : (tensor<?x8xf32>, tensor<8x6xf32>, tensor<?x2xi64>, tensor<4x8xf32>, tensor<6x4xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}
+
+// -----
+
+func.func @row_product_c4_count(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>, %k: tensor<?x1xi64>, %a: tensor<4x8xf32>, %b: tensor<6x2xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C4) expects 1 starts, found 2}}
+  %y = modular.row_product %x by %w keys %k of 3 modules [0] starts [0, 2] (%a) (%b) : (tensor<?x8xf32>, tensor<8x6xf32>, tensor<?x1xi64>, tensor<4x8xf32>, tensor<6x2xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}
+
+// -----
+
+func.func @row_product_c4_end(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>, %k: tensor<?x1xi64>, %a: tensor<4x8xf32>, %b: tensor<6x2xf32>) -> tensor<?x6xf32> {
+  // expected-error @+1 {{(row_product-C4) expects a start from 0 to 2, found 3}}
+  %y = modular.row_product %x by %w keys %k of 3 modules [0] starts [3] (%a) (%b) : (tensor<?x8xf32>, tensor<8x6xf32>, tensor<?x1xi64>, tensor<4x8xf32>, tensor<6x2xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}

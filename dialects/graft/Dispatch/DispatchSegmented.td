@@ -92,7 +92,13 @@ def Dispatch_SegmentedMatmulOp
 
     An element is one chain of multiply-adds, k ascending, whatever else is in the batch.
 
-    1. (segmented_matmul-C1) the input and out have rank 2, and all weights and the input out's element type
+    Weights of different sizes (adapters of different ranks): under `modules`, weight i is that of module `modules[i]`, and the other modules have none.
+    A row is a vector along the last dimension, whatever the rank. A weight reads the first K of its row's elements, under `starts` those from `starts[i]` on,
+    and under `columns` writes the first `columns[i]`; the elements after those, and the rows of modules without a weight, are not written. With `shared`, the first weight is that of
+    the shared input, which every row is multiplied with before: `Σ_k shared(p)[k] · w_0[k, n] + Σ_k in(p)[k] · w_e[k, n]`. All rows are
+    written then, those without a module with the shared product alone.
+
+    1. (segmented_matmul-C1) the input and out have rank 2, or under `modules` the same rank from 2 on; all weights and the input have out's element type
     2. (segmented_matmul-C2) offsets has rank 1 and a static size, one more than there are weights, of which there is at least one
     3. (segmented_matmul-C3) without order, out has the input's rows; with it, out has order's, which has rank 1, and `slots` times the input's
     4. (segmented_matmul-C4) `slots` is at least 1, and 1 without order
@@ -103,6 +109,22 @@ def Dispatch_SegmentedMatmulOp
     9. (segmented_matmul-C9) the epilogue takes the accumulator, of out's element type, and a scalar for each extra and each group of segment extras; it
        yields one value of out's element type
     10. (segmented_matmul-C10) extras and segment extras need an epilogue
+    11. (segmented_matmul-C11) `modules` has a number for each weight but the shared one, ascending, of those that offsets tells
+    12. (segmented_matmul-C12) under `modules` there are no order and no segment extras, and a weight's K may be less than the input's last dimension
+    13. (segmented_matmul-C13) `columns` has a weight's N for each of `modules`, at most out's last dimension; it comes without a shared input
+    14. (segmented_matmul-C14) a shared input comes with `modules`, and has out's rank, leading dimensions and element type; its weight's K is its last
+        dimension
+    15. (segmented_matmul-C15) `shared_transposed` comes with a shared input
+    16. (segmented_matmul-C16) `starts` has for each of `modules` an element of the input's last dimension from which on there are the weight's K
+
+    Example:
+    ```mlir
+    %h = dispatch.segmented_matmul ins(%x : tensor<?x?x384xf32>) offsets(%offsets : tensor<4xi32>) weights(%a0, %a2 : tensor<384x4xf32>,
+           tensor<384x16xf32>) outs(%init : tensor<?x?x16xf32>) {modules = array<i64: 0, 2>, columns = array<i64: 4, 16>} -> tensor<?x?x16xf32>
+    %z = dispatch.segmented_matmul ins(%h : tensor<?x?x16xf32>) offsets(%offsets : tensor<4xi32>) weights(%w, %b0, %b2 : tensor<384x384xf32>,
+           tensor<4x384xf32>, tensor<16x384xf32>) shared(%x : tensor<?x?x384xf32>) outs(%to : tensor<?x?x384xf32>) {modules = array<i64: 0, 2>}
+           -> tensor<?x?x384xf32>
+    ```
 
     Example:
     ```mlir
@@ -116,21 +138,28 @@ def Dispatch_SegmentedMatmulOp
     ```
   }];
   let arguments = (ins Dispatch_FloatShaped:$input, Optional<Dispatch_PlaceShaped>:$order, Dispatch_PlaceShaped:$offsets,
-      Variadic<Dispatch_FloatShaped>:$weights, Variadic<AnyType>:$extras, Variadic<Dispatch_FloatShaped>:$segment_extras,
-      Dispatch_FloatShaped:$init, DefaultValuedAttr<I64Attr, "1">:$slots, UnitAttr:$transposed);
+      Variadic<Dispatch_FloatShaped>:$weights, Optional<Dispatch_FloatShaped>:$shared_input, Variadic<AnyType>:$extras,
+      Variadic<Dispatch_FloatShaped>:$segment_extras, Dispatch_FloatShaped:$init, DefaultValuedAttr<I64Attr, "1">:$slots, UnitAttr:$transposed,
+      UnitAttr:$shared_transposed, OptionalAttr<DenseI64ArrayAttr>:$modules, OptionalAttr<DenseI64ArrayAttr>:$columns,
+      OptionalAttr<DenseI64ArrayAttr>:$starts);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region MaxSizedRegion<1>:$epilogue);
   let assemblyFormat = [{
     `ins` `(` $input `:` type($input) `)` (`order` `(` $order^ `:` type($order) `)` `slots` $slots)? `offsets` `(` $offsets `:` type($offsets) `)`
-    `weights` `(` $weights `:` type($weights) `)` (`extras` `(` $extras^ `:` type($extras) `)`)?
-    (`segment_extras` `(` $segment_extras^ `:` type($segment_extras) `)`)? `outs` `(` $init `:` type($init) `)` attr-dict
-    (`epilogue` $epilogue^)? (`->` type($results)^)?
+    `weights` `(` $weights `:` type($weights) `)` (`shared` `(` $shared_input^ `:` type($shared_input) `)`)?
+    (`extras` `(` $extras^ `:` type($extras) `)`)? (`segment_extras` `(` $segment_extras^ `:` type($segment_extras) `)`)?
+    `outs` `(` $init `:` type($init) `)` attr-dict (`epilogue` $epilogue^)? (`->` type($results)^)?
   }];
   let hasRegionVerifier = 1;
   let extraClassDeclaration = destinationDeclaration # [{
-    /// True if weight `i`, as all of them, is (N, K).
-    bool isTransposed(unsigned i) { return getTransposed(); }
-    void dropTransposed(unsigned i) { setTransposed(false); }
+    /// True if weight `i` is (N, K), as all of them but the shared one are.
+    bool isTransposed(unsigned i) { return i < firstOfModules() ? getSharedTransposed() : getTransposed(); }
+    void dropTransposed(unsigned i) { i < firstOfModules() ? setSharedTransposed(false) : setTransposed(false); }
+    /// The number of the first weight that is a module's: weight 0 may be the shared one.
+    unsigned firstOfModules() { return getSharedInput() ? 1 : 0; }
+    /// The first element of its row that the weight of the i-th of `modules` reads.
+    int64_t startOf(unsigned i) { return getStarts() ? (*getStarts())[i] : 0; }
+    unsigned countOfModules() { return getWeights().size() - firstOfModules(); }
     bool isPacked(unsigned i) { return ProductOpInterface(*this).isPacked(i); }
     int64_t getReductionSize(unsigned i) { return ProductOpInterface(*this).getReductionSize(i); }
     /// How many values the epilogue reads by module.
@@ -139,6 +168,9 @@ def Dispatch_SegmentedMatmulOp
     ::mlir::Value getSegmentExtra(unsigned group, unsigned e) { return getSegmentExtras()[group * getWeights().size() + e]; }
   }];
   let builders = [
+    OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$offsets, "::mlir::ValueRange":$weights, "::mlir::Value":$sharedInput,
+        "::mlir::Value":$init, "::llvm::ArrayRef<int64_t>":$modules, "::llvm::ArrayRef<int64_t>":$columns,
+        "::llvm::ArrayRef<int64_t>":$starts, "bool":$transposed, "bool":$sharedTransposed)>,
     OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$order, "int64_t":$slots, "::mlir::Value":$offsets, "::mlir::ValueRange":$weights,
         "::mlir::ValueRange":$extras, "::mlir::ValueRange":$segmentExtras, "::mlir::Value":$init, CArg<"bool", "false">:$transposed,
         CArg<"::llvm::function_ref<::mlir::Value(::mlir::OpBuilder &, ::mlir::Location, ::mlir::ValueRange)>", "nullptr">:$epilogue)>

@@ -41,10 +41,9 @@ static void addEpilogue(OpBuilder &builder, OperationState &state, ArrayRef<Type
   YieldOp::create(builder, state.location, value);
 }
 
-/// Checks one weight against the last dimensions of its input and of out.
-static LogicalResult verifyWeight(ProductOpInterface op, unsigned i, int64_t k) {
+/// Checks one weight, which has to be (k, n).
+static LogicalResult verifyWeight(ProductOpInterface op, unsigned i, int64_t k, int64_t n) {
   ShapedType weight = shaped(op.getWeights()[i]);
-  int64_t n = op.getInitType().getShape().back();
   if (weight.getRank() != 2 && weight.getRank() != 3)
     return op.emitOpError() << "weight " << i << " rank: expected 2, or 3 if packed, got "
                             << weight.getRank();
@@ -164,7 +163,7 @@ LogicalResult MatmulOp::verify() {
       if (!agree(x.getDimSize(d), out.getDimSize(d)))
         return differ(*this, "input " + Twine(i) + " dimension " + Twine(d), out.getDimSize(d),
                       x.getDimSize(d));
-    if (failed(verifyWeight(*this, i, x.getShape().back())))
+    if (failed(verifyWeight(*this, i, x.getShape().back(), out.getShape().back())))
       return failure();
   }
   return verifyExtras(*this);
@@ -204,6 +203,7 @@ void SegmentedMatmulOp::build(OpBuilder &builder, OperationState &state, Value i
                                     order ? 1 : 0,
                                     1,
                                     static_cast<int32_t>(weights.size()),
+                                    0,
                                     static_cast<int32_t>(extras.size()),
                                     static_cast<int32_t>(segmentExtras.size()),
                                     1};
@@ -215,7 +215,107 @@ void SegmentedMatmulOp::build(OpBuilder &builder, OperationState &state, Value i
               epilogue);
 }
 
+void SegmentedMatmulOp::build(OpBuilder &builder, OperationState &state, Value input, Value offsets,
+                              ValueRange weights, Value sharedInput, Value init,
+                              ArrayRef<int64_t> modules, ArrayRef<int64_t> columns,
+                              ArrayRef<int64_t> starts, bool transposed, bool sharedTransposed) {
+  state.addOperands({input, offsets});
+  state.addOperands(weights);
+  if (sharedInput)
+    state.addOperands(sharedInput);
+  state.addOperands(init);
+  auto &properties = state.getOrAddProperties<Properties>();
+  properties.operandSegmentSizes = {
+      1, 0, 1, static_cast<int32_t>(weights.size()), sharedInput ? 1 : 0, 0, 0, 1};
+  properties.slots = builder.getI64IntegerAttr(1);
+  properties.modules = builder.getDenseI64ArrayAttr(modules);
+  if (!columns.empty())
+    properties.columns = builder.getDenseI64ArrayAttr(columns);
+  if (!starts.empty())
+    properties.starts = builder.getDenseI64ArrayAttr(starts);
+  if (transposed)
+    properties.transposed = builder.getUnitAttr();
+  if (sharedTransposed)
+    properties.shared_transposed = builder.getUnitAttr();
+  addInitResult(state, init);
+  addEpilogue(builder, state, {}, nullptr);
+}
+
+/// Checks that `x` has out's dimensions but for the last.
+static LogicalResult verifyRowsOf(Operation *op, StringRef what, ShapedType x, ShapedType out) {
+  if (x.getRank() != out.getRank())
+    return differ(op, what + " rank", out.getRank(), x.getRank());
+  for (int64_t d = 0; d + 1 < out.getRank(); ++d)
+    if (!agree(x.getDimSize(d), out.getDimSize(d)))
+      return differ(op, what + " dimension " + Twine(d), out.getDimSize(d), x.getDimSize(d));
+  return success();
+}
+
+/// Checks a product whose modules' weights have sizes of their own.
+static LogicalResult verifyRagged(SegmentedMatmulOp op) {
+  ShapedType x = shaped(op.getInput()), out = op.getInitType();
+  if (out.getRank() < 2)
+    return op.emitOpError() << "out: expected a rank of at least 2, got " << out.getRank();
+  if (failed(verifyElement(op, "input", x, out.getElementType())) ||
+      failed(verifyRowsOf(op, "input", x, out)) || failed(verifyOffsets(op, op.getOffsets(), 0)))
+    return failure();
+  if (op.getOrder() || op.getSlots() != 1 || !op.getSegmentExtras().empty())
+    return op.emitOpError("under modules: expected no order and no segment extras");
+  if (op.getWeights().empty())
+    return op.emitOpError() << "expected at least one weight, got none";
+  const int64_t count = op.countOfModules(), first = op.firstOfModules();
+  const int64_t all = shaped(op.getOffsets()).getDimSize(0) - 1;
+  ArrayRef<int64_t> modules = *op.getModules();
+  if (int64_t(modules.size()) != count)
+    return differ(op, "modules: entries", count, modules.size());
+  for (int64_t i = 0; i < count; ++i)
+    if (modules[i] >= all || modules[i] < (i == 0 ? 0 : modules[i - 1] + 1))
+      return op.emitOpError() << "modules: expected ascending numbers below " << all;
+  if (op.getColumns() && int64_t(op.getColumns()->size()) != count)
+    return differ(op, "columns: entries", count, op.getColumns()->size());
+  if (op.getStarts() && int64_t(op.getStarts()->size()) != count)
+    return differ(op, "starts: entries", count, op.getStarts()->size());
+  if (op.getColumns() && op.getSharedInput())
+    return op.emitOpError("columns: expected no shared input");
+  if (op.getSharedTransposed() && !op.getSharedInput())
+    return op.emitOpError("shared_transposed: expected a shared input");
+  const int64_t most = x.getShape().back(), width = out.getShape().back();
+  for (int64_t i = 0; i < first + count; ++i) {
+    if (failed(verifyElement(op, "weight " + Twine(i), shaped(op.getWeights()[i]),
+                             out.getElementType())))
+      return failure();
+    int64_t k = op.getReductionSize(i), n = width;
+    if (i >= first && op.getColumns())
+      n = (*op.getColumns())[i - first];
+    if (n < 0 || (n > width && !ShapedType::isDynamic(width)))
+      return op.emitOpError() << "columns: expected at most " << width << ", got " << n;
+    if (i < first)
+      k = shaped(op.getSharedInput()).getShape().back();
+    else if (k > most && !ShapedType::isDynamic(most))
+      return op.emitOpError() << "weight " << i << " K: expected at most " << most << ", got " << k;
+    else if (int64_t start = op.startOf(i - first);
+             start < 0 || (start > most - k && !ShapedType::isDynamic(most)))
+      return op.emitOpError() << "starts: expected 0 to " << most - k << ", got " << start;
+    if (failed(verifyWeight(op, i, k, n)))
+      return failure();
+    if (op.isPacked(i) != op.isPacked(0))
+      return op.emitOpError() << "weight " << i << ": expected "
+                              << (op.isPacked(0) ? "a packed one" : "one that is not packed")
+                              << ", as weight 0";
+  }
+  if (op.getSharedInput() &&
+      (failed(
+           verifyElement(op, "shared input", shaped(op.getSharedInput()), out.getElementType())) ||
+       failed(verifyRowsOf(op, "shared input", shaped(op.getSharedInput()), out))))
+    return failure();
+  return verifyExtras(op);
+}
+
 LogicalResult SegmentedMatmulOp::verify() {
+  if (getModules())
+    return verifyRagged(*this);
+  if (getColumns() || getStarts() || getSharedInput() || getSharedTransposed())
+    return emitOpError("expected modules with columns, starts and a shared input");
   ShapedType x = shaped(getInput()), out = getInitType();
   if (failed(verifyMatrices(*this, {{"input", x}, {"out", out}})) ||
       failed(verifyElement(*this, "input", x, out.getElementType())))
@@ -233,7 +333,7 @@ LogicalResult SegmentedMatmulOp::verify() {
   for (int64_t e = 0; e < modules; ++e) {
     if (failed(verifyElement(*this, "weight " + Twine(e), shaped(getWeights()[e]),
                              out.getElementType())) ||
-        failed(verifyWeight(*this, e, x.getDimSize(1))))
+        failed(verifyWeight(*this, e, x.getDimSize(1), out.getDimSize(1))))
       return failure();
     if (isPacked(e) != isPacked(0))
       return emitOpError() << "weight " << e << ": expected "

@@ -254,3 +254,53 @@ LogicalResult StageOp::verifySymbolUses(SymbolTableCollection &symbols) {
                          << " and " << getOutputs().size();
   return success();
 }
+
+LogicalResult RowProductOp::verify() {
+  ArrayRef<int64_t> modules = getModules();
+  if (getDowns().size() != modules.size() || getUps().size() != modules.size())
+    return emitOpError() << "(row_product-C1) expects a down and an up for each of "
+                         << modules.size() << " modules, found " << getDowns().size() << " and "
+                         << getUps().size();
+  for (auto [i, module] : llvm::enumerate(modules))
+    if (module < (i == 0 ? 0 : modules[i - 1] + 1) || module >= int64_t(getTasks()))
+      return emitOpError() << "(row_product-C1) expects ascending numbers below " << getTasks()
+                           << ", found " << module;
+  auto shapeOf = [](Value value) { return cast<RankedTensorType>(value.getType()).getShape(); };
+  auto agree = [](int64_t a, int64_t b) {
+    return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
+  };
+  auto bad = [&](const Twine &what, Value value) {
+    return emitOpError() << "(row_product-C2) expects " << what << ", found " << value.getType();
+  };
+  ArrayRef<int64_t> x = shapeOf(getX()), w = shapeOf(getWeight()), y = shapeOf(getY());
+  if (x.size() < 2)
+    return bad("x of a rank of at least 2", getX());
+  const bool isTransposed = getTransposed();
+  if (w.size() != 2 || !agree(w[isTransposed ? 1 : 0], x.back()))
+    return bad("a weight for vectors of " + Twine(x.back()), getWeight());
+  const int64_t out = w[isTransposed ? 0 : 1];
+  if (y.size() != x.size() || !agree(y.back(), out))
+    return bad("a result of vectors of " + Twine(out), getY());
+  std::optional<ArrayRef<int64_t>> starts = getStarts();
+  if (starts && starts->size() != modules.size())
+    return emitOpError() << "(row_product-C4) expects " << modules.size() << " starts, found "
+                         << starts->size();
+  for (auto [i, down, up] : llvm::enumerate(getDowns(), getUps())) {
+    if (shapeOf(down).size() != 2 || !agree(shapeOf(down)[1], x.back()))
+      return bad("a down for vectors of " + Twine(x.back()), down);
+    if (shapeOf(up).size() != 2 || !agree(shapeOf(up)[0], out) ||
+        (!starts && !agree(shapeOf(up)[1], shapeOf(down)[0])))
+      return bad("an up from " + Twine(shapeOf(down)[0]) + " to " + Twine(out), up);
+    if (!starts || ShapedType::isDynamic(shapeOf(down)[0]) || ShapedType::isDynamic(shapeOf(up)[1]))
+      continue;
+    const int64_t last = shapeOf(down)[0] - shapeOf(up)[1];
+    if ((*starts)[i] < 0 || (*starts)[i] > last)
+      return emitOpError() << "(row_product-C4) expects a start from 0 to " << last << ", found "
+                           << (*starts)[i];
+  }
+  ArrayRef<int64_t> keys = shapeOf(getKeys());
+  if (keys.size() != 2 || !agree(keys[1], 1))
+    return emitOpError() << "(row_product-C3) expects keys of (rows, 1), found "
+                         << getKeys().getType();
+  return success();
+}

@@ -36,6 +36,9 @@ def Modular_StageOp : Modular_Op<"stage", [Symbol, DeclareOpInterfaceMethods<Sym
     arguments with `modular.slot = i` are bound to `parameters[i]`. `inputs` and `outputs` number the values that the function's
     other arguments and its results are, over the whole tree; the model's inputs come first. `tasks` are the tasks whose path runs through it.
 
+    A stage with `modular.keys` runs rows of several tasks together: that value says for each row which of `tasks` it is, in ascending order, and
+    `modular.outputs` are the backbone's outputs among its own and those of the stages above it. It is on no task's own path.
+
     Constraints:
     - (stage-C1) `body` names a function with an argument for each slot and each input, and a result for each output;
     - (stage-C2) each of `parameters` names a parameter of the type of its slot;

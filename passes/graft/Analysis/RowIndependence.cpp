@@ -10,8 +10,6 @@
 
 #include "graft/Modular/Exposure.h"
 
-#include "llvm/ADT/SetVector.h"
-
 using namespace mlir;
 using namespace graft;
 
@@ -68,6 +66,12 @@ bool RowIndependence::isWhole(Value value, const RowState &state) const {
   return dims(value)[state.dim] == count * state.inner;
 }
 
+bool RowIndependence::isInRowOrder(Value value) const {
+  value = copies.lookupOrDefault(value);
+  const RowState &state = get(value);
+  return state.isRows() && !state.isNumber() && state.dim == 0 && isWhole(value, state);
+}
+
 RowState RowIndependence::mixed(StringRef why) const {
   RowState state;
   state.kind = RowState::Mixed;
@@ -117,32 +121,30 @@ static StringAttr symbolAt(func::FuncOp main, unsigned argument, unsigned dim) {
   return atom && !atom->contains('(') ? text : nullptr;
 }
 
-/// A copy in which the first dimensions of all arguments are one symbol, if they are several: an
-/// exporter that was not told so does not know that a mask has as many rows as what it masks.
-static OwningOpRef<func::FuncOp> withOneSymbol(func::FuncOp main) {
-  llvm::SetVector<StringAttr> symbols;
+/// Makes a copy in which the first dimensions of all arguments are one symbol, if they are several:
+/// an exporter that was not told so does not know that a mask has as many rows as what it masks.
+void RowIndependence::unifySymbols(func::FuncOp main) {
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     StringAttr symbol = symbolAt(main, i, 0);
     if (!symbol)
-      return {};
-    symbols.insert(symbol);
+      return rowSymbols.clear();
+    rowSymbols.insert(symbol);
   }
-  if (symbols.size() < 2)
-    return {};
-  OwningOpRef<func::FuncOp> copy = cast<func::FuncOp>(main->clone());
+  if (rowSymbols.size() < 2)
+    return;
+  renamed = cast<func::FuncOp>(main->clone(copies));
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     SmallVector<Attribute> dims(
         main.getArgAttrOfType<ArrayAttr>(i, "modular.dims").getAsRange<Attribute>());
     for (auto [d, dim] : llvm::enumerate(dims))
-      if (StringAttr symbol = symbolAt(main, i, d); symbol && symbols.contains(symbol))
-        dim = symbols.front();
-    copy->setArgAttr(i, "modular.dims", ArrayAttr::get(main.getContext(), dims));
+      if (StringAttr symbol = symbolAt(main, i, d); symbol && rowSymbols.contains(symbol))
+        dim = rowSymbols.front();
+    renamed->setArgAttr(i, "modular.dims", ArrayAttr::get(main.getContext(), dims));
   }
-  return copy;
 }
 
 RowIndependence::RowIndependence(func::FuncOp main)
-    : renamed(withOneSymbol(main)), shapes(renamed ? *renamed : main) {
+    : shapes((unifySymbols(main), renamed ? *renamed : main)) {
   if (renamed)
     main = *renamed;
   reason = "expected inputs whose first dimension is a symbol";

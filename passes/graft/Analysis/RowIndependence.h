@@ -10,6 +10,9 @@
 
 #include "graft/Analysis/SymbolicShapes.h"
 
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
 #include <string>
 
 namespace graft {
@@ -77,6 +80,12 @@ public:
   /// How a value depends on the rows, where the inputs' first dimensions are one symbol.
   const RowState &get(mlir::Value value) const;
 
+  /// Whether the elements of `value`, in row-major order, are those of the rows one after the
+  /// other, as many for each.
+  bool isInRowOrder(mlir::Value value) const;
+  /// The symbols that inputs have as first dimension, all of which are the number of rows.
+  llvm::ArrayRef<mlir::StringAttr> getRowSymbols() const { return rowSymbols.getArrayRef(); }
+
 private:
   /// How the results of one kind of op depend on rows.
   struct Entry {
@@ -91,6 +100,7 @@ private:
   };
   static const llvm::StringMap<Entry> &table();
 
+  void unifySymbols(mlir::func::FuncOp main);
   bool seed(mlir::func::FuncOp main);
   void visit(mlir::Operation *op);
   RowState stateOf(mlir::Operation *op);
@@ -147,7 +157,10 @@ private:
   std::optional<IntegerRange> rangeOf(mlir::Value value, int depth = 0) const;
   std::optional<IntegerRange> rangeOfResult(mlir::Operation *op, int depth) const;
 
-  mlir::OwningOpRef<mlir::func::FuncOp> renamed; ///< a copy with one symbol for all rows, or null
+  /// A copy with one symbol for all rows, or null, and what values of the original are there.
+  mlir::OwningOpRef<mlir::func::FuncOp> renamed;
+  mlir::IRMapping copies;
+  llvm::SetVector<mlir::StringAttr> rowSymbols;
   SymbolicShapes shapes;
   std::string symbol; ///< of the number of rows
   Polynomial count;

@@ -413,6 +413,16 @@ static bool collect(SymbolicShapes &shapes, Operation *op, Results &results) {
   return true;
 }
 
+static bool rowProduct(SymbolicShapes &shapes, Operation *op, Results &results) {
+  auto product = cast<modular::RowProductOp>(op);
+  const Dims &weight = dimsOf(shapes, op, 1);
+  results[0].dims = dimsOf(shapes, op, 0);
+  if (results[0].dims.empty() || weight.size() != 2)
+    return false;
+  results[0].dims.back() = weight[product.getTransposed() ? 0 : 1];
+  return true;
+}
+
 /// Where the shape of an op's results comes from. An op without an entry keeps its types.
 static const llvm::StringMap<Rule> &ruleTable() {
   static const llvm::StringMap<Rule> table = [] {
@@ -465,6 +475,7 @@ static const llvm::StringMap<Rule> &ruleTable() {
     table["modular.aggregate_attention"] = aggregateRows;
     table["modular.aggregate_by"] = aggregateRows;
     table["modular.collect"] = collect;
+    table["modular.row_product"] = rowProduct;
     addRulesOfShapes(table);
     return table;
   }();

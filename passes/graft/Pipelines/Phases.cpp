@@ -33,7 +33,7 @@ static void buildRaise(OpPassManager &pm, const PhaseOptions &options) {
 
 static void buildSpecialize(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(createPlanResidencyPass(options.residency, options.onPlan));
-  pm.addPass(createSplitTasksPass());
+  pm.addPass(createSplitTasksPass({options.rowStage}));
   if (options.denseRouting)
     return;
   pm.addPass(createFoldRoutesPass());

@@ -53,6 +53,8 @@ struct PhaseOptions {
   bool repair = false;
   /// Called with what of routing was recognised; or null.
   std::function<void(const RaiseReport &)> onRaise;
+  /// Whether rows of several tasks have a body in which they run together.
+  bool rowStage = true;
   /// Called with what Specialize has decided, while the plan's ops are there; or null.
   std::function<void(const ResidencyPlan &)> onPlan;
 };

@@ -222,6 +222,59 @@ FailureOr<TaskBinding> Binder::bind(AdaptOp adapt, StringAttr task) {
   return binding;
 }
 
+FailureOr<ParameterOp> graft::stackRows(mlir::ModuleOp module, ArrayRef<ParameterOp> parts) {
+  OpBuilder builder(module.getBodyRegion());
+  ParameterOp first = parts.front();
+  std::vector<double> all;
+  SmallVector<StringRef> names;
+  int64_t rows = 0;
+  for (ParameterOp part : parts) {
+    auto values = readElements(part, part.getValue());
+    if (failed(values))
+      return failure();
+    llvm::append_range(all, *values);
+    names.push_back(part.getSymName());
+    rows += part.getType().getDimSize(0);
+  }
+  Type element = first.getType().getElementType();
+  return createParameter(builder, first.getLoc(), llvm::join(names, "+"),
+                         RankedTensorType::get({rows, first.getType().getDimSize(1)}, element),
+                         roundElements(all, element));
+}
+
+FailureOr<TaskBinding::Branch> graft::joinBranches(mlir::ModuleOp module,
+                                                   ArrayRef<TaskBinding::Branch> branches) {
+  SmallVector<ParameterOp> downs;
+  std::vector<std::vector<double>> ups;
+  SmallVector<StringRef> names;
+  for (TaskBinding::Branch branch : branches) {
+    auto up = readElements(branch.up, branch.up.getValue());
+    if (failed(up))
+      return failure();
+    downs.push_back(branch.down);
+    ups.push_back(std::move(*up));
+    names.push_back(branch.up.getSymName());
+  }
+  FailureOr<ParameterOp> down = stackRows(module, downs);
+  if (failed(down))
+    return failure();
+  ParameterOp first = branches.front().up;
+  const int64_t out = first.getType().getDimSize(0);
+  std::vector<double> all;
+  for (int64_t o = 0; o < out; ++o)
+    for (const std::vector<double> &up : ups)
+      all.insert(all.end(), up.begin() + o * (up.size() / out),
+                 up.begin() + (o + 1) * (up.size() / out));
+  OpBuilder builder(module.getBodyRegion());
+  Type element = first.getType().getElementType();
+  auto type = RankedTensorType::get({out, down->getType().getDimSize(0)}, element);
+  TaskBinding::Branch joined;
+  joined.down = *down;
+  joined.up = createParameter(builder, first.getLoc(), llvm::join(names, "+"), type,
+                              roundElements(all, element));
+  return joined;
+}
+
 FailureOr<TaskBindings> graft::bindTasks(mlir::ModuleOp module) {
   Binder binder(module);
   TaskBindings bindings;

@@ -22,6 +22,14 @@ void recordResidency(mlir::ModuleOp module, ResidencyPlan &plan);
 /// "fold" where it says nothing. New parameters are declared once for all tasks that share them.
 mlir::FailureOr<TaskBindings> bindTasks(mlir::ModuleOp module);
 
+/// One branch that adds what all of `branches` do, none of which scales rows: the ranks one after
+/// another.
+mlir::FailureOr<TaskBinding::Branch> joinBranches(mlir::ModuleOp module,
+                                                  llvm::ArrayRef<TaskBinding::Branch> branches);
+/// Matrices of one width, one on top of another.
+mlir::FailureOr<modular::ParameterOp> stackRows(mlir::ModuleOp module,
+                                                llvm::ArrayRef<modular::ParameterOp> parts);
+
 } // namespace graft
 
 #endif // GRAFT_TRANSFORMS_BINDTASKS_H

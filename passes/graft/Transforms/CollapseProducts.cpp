@@ -29,6 +29,25 @@ static std::vector<double> multiply(ArrayRef<double> a, ArrayRef<double> b, int6
   return result;
 }
 
+/// The parameters that products for rows of several tasks read. Such a row is to get the bits that
+/// its task's own stages give it, so these compute the same.
+static llvm::DenseSet<Operation *> getParametersOfRows(ArrayRef<StageBody> bodies) {
+  llvm::DenseSet<Operation *> found;
+  for (const StageBody &body : bodies) {
+    func::FuncOp function = body.function;
+    function.walk([&](RowProductOp op) {
+      for (Value operand : op->getOperands()) {
+        if (auto transpose = operand.getDefiningOp<onnx::TransposeOp>())
+          operand = transpose.getData();
+        if (std::optional<int64_t> slot = body.slotOf(operand))
+          for (StageOp stage : body.stages)
+            found.insert(StageBody::parameterAt(stage, *slot));
+      }
+    });
+  }
+  return found;
+}
+
 /// Two products of which the second reads the first, and nothing else does, where what is between
 /// them is not narrower than both ends: then one is less work, and no task has more to store.
 static bool canCollapse(const StageProduct &first, const StageProduct &second) {
@@ -85,21 +104,28 @@ static LogicalResult collapse(StageBody &body, const StageProduct &first,
 namespace {
 struct CollapseProductsPass : graft::impl::CollapseProductsPassBase<CollapseProductsPass> {
   void runOnOperation() override {
-    for (StageBody &body : getStageBodies(getOperation()))
-      if (failed(run(body)))
+    SmallVector<StageBody> bodies = getStageBodies(getOperation());
+    const llvm::DenseSet<Operation *> ofRows = getParametersOfRows(bodies);
+    for (StageBody &body : bodies)
+      if (failed(run(body, ofRows)))
         return signalPassFailure();
     mergeStageBodies(getOperation());
     eraseUnusedParameters(getOperation());
   }
 
-  static LogicalResult run(StageBody &body) {
+  static LogicalResult run(StageBody &body, const llvm::DenseSet<Operation *> &ofRows) {
     bool any = false;
+    auto isOfRows = [&](const StageProduct &product) {
+      return llvm::any_of(body.stages, [&](StageOp stage) {
+        return ofRows.contains(StageBody::parameterAt(stage, product.weight));
+      });
+    };
     // What has become one may be the first of the next chain.
     for (Operation &op : llvm::make_early_inc_range(body.function.getBody().front())) {
       std::optional<StageProduct> second = matchProduct(body, &op);
       Operation *producer = second ? second->x.getDefiningOp() : nullptr;
       std::optional<StageProduct> first = producer ? matchProduct(body, producer) : std::nullopt;
-      if (!first || !canCollapse(*first, *second))
+      if (!first || !canCollapse(*first, *second) || isOfRows(*first) || isOfRows(*second))
         continue;
       any = true;
       if (failed(collapse(body, *first, *second)))

@@ -47,7 +47,8 @@ void graft::inferShapes(func::FuncOp function) {
       apply.getParts().setType(
           modular::PartsType::get(op->getContext(), shapes.type(apply.getParts())));
     if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()) &&
-        !isa<modular::AggregateOp, modular::CollectOp, modular::ExposeOp>(op))
+        !isa<modular::AggregateOp, modular::CollectOp, modular::ExposeOp, modular::RowProductOp>(
+            op))
       return;
     for (Value result : op->getResults())
       if (isa<ShapedType>(result.getType()) && shapes.isKnown(result))

@@ -145,9 +145,19 @@ def SplitTasksPass : Pass<"graft-split-tasks", "::mlir::ModuleOp"> {
     ```
     After, beside: `@body1` computes `onnx.Add (onnx.MatMul %x, %W), (onnx.MatMul (onnx.MatMul %x, %At), %Bt)`.
 
+    Where two tasks or more keep modules beside, one more body runs rows of such tasks together: its argument of keys says which task each row is, and
+    `modular.row_product` takes the place of the products with modules beside them. Not in it: tasks that have weights of their own somewhere (folded or
+    replaced), or whose modules scale (DoRA) or stand beside a lookup or a convolution; all tasks, where the backbone's rows depend on each other.
+    ```mlir
+    modular.stage @stage3 runs @body2 on [@q, @topic/q.weight.down, @topic/q.weight.up, …] [0, 4] to [5] for ["base", "topic", …] {modular.keys = 4, …}
+    ```
+
     Modules, and parameters that no task reaches, are gone afterwards; @main stays as a declaration, whose attributes name the library's inputs and
     outputs. Leaves alone: routers and tasks.
   }];
+  let options = [
+    Option<"rows", "rows", "bool", "true", "add the body for rows of several tasks">,
+  ];
   let dependentDialects = ["::graft::modular::ModularDialect", "::mlir::func::FuncDialect"];
 }
 
@@ -186,7 +196,8 @@ def CollapseProductsPass : Pass<"graft-collapse-products", "::mlir::ModuleOp"> {
     Before: `%h = onnx.Gemm %x, %w1, %b1` and `%y = onnx.Gemm %h, %w2, %b2`, on [@w1, @b1, @w2, @b2]
     After: `%y = onnx.Gemm %x, %w, %b`, on [@w1*w2, @w1*w2.bias]
 
-    Leaves alone: low-rank modules, whose middle is narrow; products with something between them; what is within modules that are applied by route.
+    Leaves alone: low-rank modules, whose middle is narrow; products with something between them; products that the body for rows of several
+    tasks has too, so that both give the same bits; what is within modules that are applied by route.
   }];
   let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
 }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Analysis/RowIndependence.h"
 #include "graft/Onnx/Onnx.h"
 #include "graft/Transforms/BindTasks.h"
 #include "graft/Transforms/OnnxPasses.h"
@@ -37,30 +38,18 @@ struct Available {
   Attribute dims; ///< `modular.dims`
 };
 
-/// `dims` of a stage's result for the stages after it. Symbols that its analysis made up (`dim.0`,
-/// `sum.0`,
-/// `%0`) get the stage's number: those of another stage may have the same name and mean something
-/// else.
-Attribute dimsOfStage(Attribute dims, ArrayRef<StringAttr> modelSymbols, size_t stage) {
+/// `dims` with each name in its texts replaced by what `rename` makes of it.
+Attribute renameSymbols(Attribute dims, llvm::function_ref<std::string(StringRef)> rename) {
   auto texts = dyn_cast_if_present<ArrayAttr>(dims);
   if (!texts)
     return dims;
-  auto isMadeUp = [&](StringRef name) {
-    StringRef rest = name;
-    bool prefixed =
-        rest.consume_front("dim.") || rest.consume_front("sum.") || rest.consume_front("%");
-    return prefixed && !rest.empty() && llvm::all_of(rest, llvm::isDigit) &&
-           llvm::none_of(modelSymbols, [&](StringAttr symbol) { return symbol == name; });
-  };
   auto isPartOfName = [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.' || c == '%'; };
   SmallVector<Attribute> renamed;
   for (auto text : texts.getAsRange<StringAttr>()) {
     std::string result;
     for (StringRef rest = text; !rest.empty();) {
       StringRef name = rest.take_while(isPartOfName);
-      result += name;
-      if (isMadeUp(name))
-        result += "." + std::to_string(stage);
+      result += rename(name);
       rest = rest.drop_front(name.size());
       result += rest.take_front();
       rest = rest.drop_front(std::min<size_t>(1, rest.size()));
@@ -68,6 +57,20 @@ Attribute dimsOfStage(Attribute dims, ArrayRef<StringAttr> modelSymbols, size_t 
     renamed.push_back(StringAttr::get(text.getContext(), result));
   }
   return ArrayAttr::get(texts.getContext(), renamed);
+}
+
+/// `dims` of a stage's result for the stages after it. Symbols that its analysis made up (`dim.0`,
+/// `sum.0`, `%0`) get the stage's number: those of another stage may have the same name and mean
+/// something else.
+Attribute dimsOfStage(Attribute dims, ArrayRef<StringAttr> modelSymbols, size_t stage) {
+  return renameSymbols(dims, [&](StringRef name) {
+    StringRef rest = name;
+    bool prefixed =
+        rest.consume_front("dim.") || rest.consume_front("sum.") || rest.consume_front("%");
+    bool isMadeUp = prefixed && !rest.empty() && llvm::all_of(rest, llvm::isDigit) &&
+                    llvm::none_of(modelSymbols, [&](StringAttr symbol) { return symbol == name; });
+    return isMadeUp ? (name + "." + Twine(stage)).str() : name.str();
+  });
 }
 
 /// Builds one stage's function from the backbone.
@@ -80,6 +83,12 @@ public:
                llvm::function_ref<ParameterOp(onnx::ConstantOp)> declare)
       : main(main), spine(spine), stage(stage), bindings(bindings), visible(visible),
         declare(declare) {}
+
+  /// Makes it a stage for the rows of several tasks, the number of which is any of `symbols`.
+  void setRows(const RowStage &stage, ArrayRef<StringAttr> symbols) {
+    rows = &stage;
+    rowSymbols = symbols;
+  }
 
   /// The function, inserted at `builder`; null after an error.
   func::FuncOp build(OpBuilder &builder);
@@ -101,6 +110,8 @@ private:
   LogicalResult cloneOp(OpBuilder &builder, Operation *op);
   LogicalResult materialize(OpBuilder &builder, Operation *op);
   LogicalResult addBranches(OpBuilder &builder, Operation *original, Operation *clone);
+  void addRowProduct(OpBuilder &builder, Operation *original, AdaptOp adapt);
+  Attribute dimsOf(const Available &available);
   Value argument(ParameterOp parameter) { return slotArguments[slots.lookup(parameter)]; }
 
   func::FuncOp main;
@@ -109,6 +120,9 @@ private:
   const llvm::DenseMap<Operation *, TaskBinding> &bindings;
   const Visible &visible;
   llvm::function_ref<ParameterOp(onnx::ConstantOp)> declare;
+  const RowStage *rows = nullptr;
+  ArrayRef<StringAttr> rowSymbols;
+  Value keys;
 
   llvm::DenseMap<Operation *, unsigned> slots;
   llvm::DenseSet<Value> seen;
@@ -141,6 +155,18 @@ void StageBuilder::collect(Value value) {
   if (auto adapt = dyn_cast<AdaptOp>(producer)) {
     const TaskBinding &binding = bindings.find(adapt)->second;
     slot(binding.parameter);
+    if (rows) {
+      auto modules = rows->modules.find(adapt);
+      if (modules == rows->modules.end())
+        return;
+      for (const RowStage::Module &each : modules->second) {
+        slot(each.down);
+        slot(each.up);
+      }
+      for (OpOperand *use : getLinearUses(adapt).value_or(SmallVector<OpOperand *>()))
+        branchedAt[use->getOwner()] = adapt;
+      return;
+    }
     for (const TaskBinding::Branch &branch : binding.branches) {
       slot(branch.down);
       slot(branch.up);
@@ -211,7 +237,7 @@ LogicalResult StageBuilder::materialize(OpBuilder &builder, Operation *op) {
   return success();
 }
 
-/// `y = x·W` becomes `c·(x·W + (x·Aᵀ)·(s·B)ᵀ) + …`.
+/// `y = x·W + b` becomes `c·(x·W + (x·Aᵀ)·(s·B)ᵀ) + … + b`.
 LogicalResult StageBuilder::addBranches(OpBuilder &builder, Operation *original, Operation *clone) {
   auto adapt = branchedAt.lookup(original);
   if (!adapt)
@@ -233,10 +259,65 @@ LogicalResult StageBuilder::addBranches(OpBuilder &builder, Operation *original,
   return success();
 }
 
+/// `y = x·W + b` becomes the row product of x and W, and what each row's task has beside it, + b.
+void StageBuilder::addRowProduct(OpBuilder &builder, Operation *original, AdaptOp adapt) {
+  SmallVector<Value> downs, ups;
+  SmallVector<int64_t> modules, starts;
+  bool isShared = false;
+  for (const RowStage::Module &each : rows->modules.find(adapt)->second) {
+    modules.push_back(each.key);
+    starts.push_back(each.start);
+    downs.push_back(argument(each.down));
+    ups.push_back(argument(each.up));
+    RowStage::Module module = each;
+    isShared |= module.down.getType().getDimSize(0) != module.up.getType().getDimSize(1);
+  }
+  auto gemm = dyn_cast<onnx::GemmOp>(original);
+  Location loc = original->getLoc();
+  Value y = RowProductOp::create(
+      builder, loc, original->getResult(0).getType(), mapping.lookup(original->getOperand(0)),
+      mapping.lookup(original->getOperand(1)), keys, downs, ups, int64_t(rows->tasks.size()),
+      modules, gemm && gemm.getTransB() != 0,
+      isShared ? builder.getDenseI64ArrayAttr(starts) : DenseI64ArrayAttr());
+  if (gemm && gemm.getC())
+    y = onnx::AddOp::create(builder, loc, y.getType(), y, mapping.lookup(gemm.getC()));
+  mapping.map(original->getResult(0), y);
+}
+
 LogicalResult StageBuilder::cloneOp(OpBuilder &builder, Operation *op) {
   if (failed(materialize(builder, op)))
     return failure();
-  return addBranches(builder, op, builder.clone(*op, mapping));
+  if (auto adapt = branchedAt.lookup(op); adapt && rows) {
+    addRowProduct(builder, op, adapt);
+    return success();
+  }
+  Operation *clone = builder.clone(*op, mapping);
+  // Branches come before the bias, so that the sum is one product.
+  Value bias;
+  if (auto gemm = dyn_cast<onnx::GemmOp>(clone);
+      gemm && gemm.getC() && branchedAt.count(op) && gemm.getBeta().isExactlyValue(1)) {
+    bias = gemm.getC();
+    gemm.getCMutable().clear();
+  }
+  if (failed(addBranches(builder, op, clone)))
+    return failure();
+  if (bias) {
+    Value y = mapping.lookup(op->getResult(0));
+    builder.setInsertionPointToEnd(clone->getBlock());
+    mapping.map(op->getResult(0),
+                onnx::AddOp::create(builder, op->getLoc(), y.getType(), y, bias).getResult());
+  }
+  return success();
+}
+
+/// The number of rows is one symbol where rows of several tasks are.
+Attribute StageBuilder::dimsOf(const Available &available) {
+  if (!rows || rowSymbols.size() < 2)
+    return available.dims;
+  return renameSymbols(available.dims, [&](StringRef name) {
+    bool isRows = llvm::any_of(rowSymbols, [&](StringAttr symbol) { return symbol == name; });
+    return (isRows ? rowSymbols.front().getValue() : name).str();
+  });
 }
 
 func::FuncOp StageBuilder::build(OpBuilder &builder) {
@@ -254,9 +335,14 @@ func::FuncOp StageBuilder::build(OpBuilder &builder) {
     const Available &available = visible.find(input)->second;
     NamedAttrList list;
     if (available.dims)
-      list.set("modular.dims", available.dims);
+      list.set("modular.dims", dimsOf(available));
     add(available.type, list);
   }
+  const unsigned keysAt = types.size();
+  if (rows)
+    add(RankedTensorType::get({ShapedType::kDynamic, 1}, builder.getI64Type()),
+        {builder.getNamedAttr("modular.dims",
+                              builder.getStrArrayAttr({rowSymbols.front().getValue(), "1"}))});
   const unsigned firstSlot = types.size();
   for (auto [slot, parameter] : llvm::enumerate(parameters))
     add(parameter.getType(),
@@ -275,6 +361,8 @@ func::FuncOp StageBuilder::build(OpBuilder &builder) {
   builder.setInsertionPointToStart(block);
   for (auto [index, input] : llvm::enumerate(inputs))
     mapping.map(input, block->getArgument(firstInput + index));
+  if (rows)
+    keys = block->getArgument(keysAt);
   slotArguments.assign(block->args_begin() + firstSlot, block->args_end());
   for (unsigned i = stage.begin; i < stage.end; ++i)
     if (!spine.ops[i]->hasTrait<OpTrait::IsTerminator>() && failed(cloneOp(builder, spine.ops[i])))
@@ -310,9 +398,33 @@ struct SplitTasksPass : graft::impl::SplitTasksPassBase<SplitTasksPass> {
       signalPassFailure();
   }
 
+  using SplitTasksPassBase::SplitTasksPassBase;
+
   LogicalResult split(mlir::ModuleOp module);
 };
 } // namespace
+
+/// Whether lowering will see that the vectors of each row product are those of its rows.
+static bool hasVectorsOfRows(func::FuncOp function) {
+  SymbolicShapes shapes(function);
+  return !function
+              .walk([&](RowProductOp op) {
+                Polynomial all = product(ArrayRef(shapes.get(op.getX()).dims).drop_back());
+                const Polynomial &rows = shapes.get(op.getKeys()).dims.front();
+                return Polynomial::floorDiv(all, rows) * rows == all ? WalkResult::advance()
+                                                                     : WalkResult::interrupt();
+              })
+              .wasInterrupted();
+}
+
+/// Says which tasks have no part in the row stage, for the report.
+static void recordApart(mlir::ModuleOp module, const TasksApart &apart) {
+  NamedAttrList list;
+  for (auto &[task, why] : apart)
+    list.set(task, StringAttr::get(module.getContext(), why));
+  if (!apart.empty())
+    module->setAttr("modular.apart", list.getDictionary(module.getContext()));
+}
 
 LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -326,6 +438,21 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
   copyReturnedInputs(main);
   Spine spine(main);
   std::vector<PlannedStage> plan = planStages(spine, *bindings);
+  std::optional<RowStage> rowStage;
+  std::optional<RowIndependence> independence;
+  if (rows && bindings->size() > 2) {
+    TasksApart apart;
+    independence.emplace(main);
+    auto planned = planRowStage(main, spine, *bindings, plan, *independence, apart);
+    if (failed(planned))
+      return failure();
+    rowStage = std::move(*planned);
+    recordApart(module, apart);
+  }
+  // It comes last: no other stage reads what it computes.
+  if (rowStage)
+    plan.push_back(
+        {rowStage->parent, rowStage->begin, unsigned(spine.ops.size()), rowStage->tasks});
 
   OpBuilder builder(module.getBodyRegion());
   builder.setInsertionPointToEnd(module.getBody());
@@ -357,9 +484,16 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
     const auto &before = planned.parent < 0 ? modelInputs : visible[planned.parent];
     StageBuilder stage(main, spine, planned, bindings->find(planned.tasks.front())->second, before,
                        declare);
+    const bool isRows = rowStage && index + 1 == plan.size();
+    if (isRows)
+      stage.setRows(*rowStage, independence->getRowSymbols());
     func::FuncOp function = stage.build(builder);
     if (!function)
       return failure();
+    if (isRows && !hasVectorsOfRows(function)) {
+      function.erase();
+      break;
+    }
     func::FuncOp &body = bodies[getStageIdentity(function)];
     if (body) {
       function.erase();
@@ -371,6 +505,8 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
     SmallVector<int64_t> inputs, outputs;
     for (Value input : stage.inputs)
       inputs.push_back(before.find(input)->second.id);
+    if (isRows)
+      inputs.push_back(nextId++); // the keys
     for (auto [number, output] : llvm::enumerate(stage.outputs)) {
       outputs.push_back(nextId);
       Attribute dims = body.getResultAttr(number, "modular.dims");
@@ -387,14 +523,20 @@ LogicalResult SplitTasksPass::split(mlir::ModuleOp module) {
                            : FlatSymbolRefAttr::get(stages[planned.parent].getSymNameAttr()),
         builder.getArrayAttr(parameters), builder.getDenseI64ArrayAttr(inputs),
         builder.getDenseI64ArrayAttr(outputs), builder.getArrayAttr(tasks)));
+    SmallVector<int64_t> returned;
+    for (Value value : main.getBody().front().getTerminator()->getOperands())
+      if (auto found = visible[index].find(value); found != visible[index].end())
+        returned.push_back(found->second.id);
+    auto outputsAttr = builder.getDenseI64ArrayAttr(returned);
+    if (isRows) {
+      stages.back()->setAttr("modular.keys", builder.getI64IntegerAttr(inputs.back()));
+      stages.back()->setAttr("modular.outputs", outputsAttr);
+      break;
+    }
     for (StringAttr task : planned.tasks) {
       auto op = module.lookupSymbol<TaskOp>(task);
       op->setAttr("modular.stage", FlatSymbolRefAttr::get(stages.back().getSymNameAttr()));
-      SmallVector<int64_t> returned;
-      for (Value value : main.getBody().front().getTerminator()->getOperands())
-        if (auto found = visible[index].find(value); found != visible[index].end())
-          returned.push_back(found->second.id);
-      op->setAttr("modular.outputs", builder.getDenseI64ArrayAttr(returned));
+      op->setAttr("modular.outputs", outputsAttr);
     }
   }
 

@@ -14,7 +14,11 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/MapVector.h"
 
+#include <optional>
+
 namespace graft {
+
+class RowIndependence;
 
 /// What a task runs on at one adapt: a parameter, and what is kept beside it.
 struct TaskBinding {
@@ -61,6 +65,31 @@ struct PlannedStage {
 /// Every path is cut at the same ops, so that stages of different tasks can share code. Parents
 /// come before their children.
 std::vector<PlannedStage> planStages(const Spine &spine, const TaskBindings &bindings);
+
+/// A stage in which rows of several tasks run together, with the low-rank modules that each task
+/// keeps beside the frozen weights: from where its tasks part to the end of the spine.
+struct RowStage {
+  int parent = -1;                           ///< among the planned stages
+  unsigned begin = 0;                        ///< on the spine
+  llvm::SmallVector<mlir::StringAttr> tasks; ///< a task's key is its number here
+  /// What a task adds at an adapt.
+  struct Module {
+    int64_t key;
+    modular::ParameterOp down, up;
+    int64_t start = 0; ///< which rank of `down` is the first that `up` takes
+  };
+  /// By ascending key. Without an entry: nothing.
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Module>> modules;
+};
+
+/// Tasks that have no part in a row stage, and why.
+using TasksApart = llvm::MapVector<mlir::StringAttr, std::string>;
+
+/// The row stage of the tasks that have one, if that are two with modules or more. Modules of one
+/// task at one adapt are joined into one, and the narrow downs of those that read one value.
+mlir::FailureOr<std::optional<RowStage>>
+planRowStage(mlir::func::FuncOp main, const Spine &spine, const TaskBindings &bindings,
+             llvm::ArrayRef<PlannedStage> stages, const RowIndependence &rows, TasksApart &apart);
 
 /// The symbols of a model's input dimensions, in the order in which they first stand in the
 /// `modular.dims` of its arguments.

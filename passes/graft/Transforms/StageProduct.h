@@ -13,6 +13,9 @@
 
 namespace graft {
 
+/// Products wider than this fill the registers by themselves.
+inline constexpr int64_t kNarrowProduct = 64;
+
 /// y = x·W + b in the body of a stage, where W and, if there is one, b are parameters.
 struct StageProduct {
   mlir::Operation *op;

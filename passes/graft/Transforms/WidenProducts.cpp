@@ -21,9 +21,6 @@ using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
 
-/// Products wider than this fill the registers by themselves.
-static constexpr int64_t kNarrow = 64;
-
 /// Matrices (in, out) side by side.
 static std::vector<double> sideBySide(ArrayRef<StageProduct> products,
                                       ArrayRef<std::vector<double>> matrices) {
@@ -149,7 +146,7 @@ static SmallVector<SmallVector<StageProduct>> findGroups(StageBody &body, const 
   SmallVector<SmallVector<StageProduct>> groups;
   for (Operation &op : body.function.getBody().front()) {
     std::optional<StageProduct> product = matchProduct(body, &op);
-    if (!product || product->out > kNarrow || !ownParameters(body, *product, uses))
+    if (!product || product->out > kNarrowProduct || !ownParameters(body, *product, uses))
       continue;
     auto same = llvm::find_if(groups, [&](auto &g) { return key(g.front()) == key(*product); });
     if (same == groups.end())

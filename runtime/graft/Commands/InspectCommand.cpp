@@ -272,7 +272,10 @@ static void printText(const Json &facts) {
   printModules(out, facts["routers"], facts["modules"]);
   const Json &rows = facts["rows"];
   if (rows.value("independent", false)) {
-    out << "rows: independent, row tasks are possible\n";
+    out << "rows: independent, row tasks are possible";
+    if (rows.contains("tasks"))
+      out << ", " << rows["tasks"].size() << " tasks' in one run";
+    out << "\n";
   } else {
     out << "rows: they depend on each other";
     if (rows.contains("op"))

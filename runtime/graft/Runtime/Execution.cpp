@@ -29,7 +29,7 @@ Status Execution::plan(const uint32_t *tasks, size_t taskCount, const BoundInput
     return {};
   };
   for (size_t i = 0; i < taskCount; ++i) {
-    const TaskInfo &task = manifest.tasks[tasks[i]];
+    const TaskInfo &task = manifest.task(tasks[i]);
     for (uint32_t stage : task.path) {
       context.stageUsed[stage] = 1;
       for (uint32_t value : manifest.stages[stage].inputs)
@@ -116,6 +116,9 @@ Status Execution::placeValues(const BoundInputs &inputs, std::vector<OutputSlot>
                               char *&arena) {
   for (uint32_t i = 0; i < manifest.inputCount; ++i)
     context.values[i].tensor.data = inputs.tensors[i].data;
+  if (!inputs.keys.empty())
+    context.values[manifest.rows.keys].tensor = {const_cast<int64_t *>(inputs.keys.data()),
+                                                 {int64_t(inputs.keys.size()), 1}};
   for (size_t i = 0; i < slots.size(); ++i) {
     OutputSlot &slot = slots[i];
     describe(slot);

@@ -224,9 +224,31 @@ static bool isAncestorOrSelf(const Manifest &manifest, uint32_t stage, uint32_t 
   return false;
 }
 
+namespace {
+/// The value that tells tasks of rows, and the one stage that reads it.
+struct KeysPlace {
+  uint32_t value, stage;
+};
+} // namespace
+
+static std::optional<KeysPlace> readKeys(const JsonPlace &root, const Manifest &manifest) {
+  if (!root.has("rows") || !root["rows"].has("stage"))
+    return std::nullopt;
+  JsonPlace rows = root["rows"];
+  KeysPlace keys{rows["keys"].index(manifest.values.size(), "values"),
+                 rows["stage"].index(manifest.stages.size(), "stages")};
+  if (keys.value >= manifest.values.size())
+    return std::nullopt;
+  const ValueInfo &value = manifest.values[keys.value];
+  if (keys.value < manifest.inputCount || value.type != GRAFT_I64 || value.rank() != 2)
+    rows["keys"].fail("expected a value of type i64 and rank 2 that is no input");
+  return keys;
+}
+
 /// Each value has one stage that computes it, and is only read below that stage.
 static void checkDataflow(const JsonPlace &root, Manifest &manifest,
                           std::vector<int64_t> &producer) {
+  std::optional<KeysPlace> keys = readKeys(root, manifest);
   JsonPlace stages = root["stages"];
   producer.assign(manifest.values.size(), -1);
   std::vector<int64_t> codeRank(manifest.codes.size(), -1);
@@ -234,16 +256,17 @@ static void checkDataflow(const JsonPlace &root, Manifest &manifest,
     const StageInfo &stage = manifest.stages[i];
     std::string name = "stage " + std::to_string(i);
     for (uint32_t value : stage.inputs) {
-      bool visible =
-          value < manifest.inputCount || (producer[value] >= 0 && producer[value] != i &&
-                                          isAncestorOrSelf(manifest, i, uint32_t(producer[value])));
+      bool isKeys = keys && value == keys->value && i == keys->stage;
+      bool visible = value < manifest.inputCount || isKeys ||
+                     (producer[value] >= 0 && producer[value] != i &&
+                      isAncestorOrSelf(manifest, i, uint32_t(producer[value])));
       if (!visible)
         return stages.fail(name + " reads value " + std::to_string(value) +
                            ", which nothing above it computes");
     }
     int64_t rank = 0;
     for (uint32_t value : stage.outputs) {
-      if (value < manifest.inputCount || producer[value] >= 0)
+      if (value < manifest.inputCount || producer[value] >= 0 || (keys && value == keys->value))
         return stages.fail(name + " computes value " + std::to_string(value) +
                            ", which is an input or computed elsewhere");
       producer[value] = i;
@@ -256,38 +279,70 @@ static void checkDataflow(const JsonPlace &root, Manifest &manifest,
   }
 }
 
+/// Reads the path to `task.stage`, and what of it is an output.
+static void readPath(const JsonPlace &place, const std::vector<int64_t> &producer,
+                     const Manifest &manifest, TaskInfo &task) {
+  task.stage = place["stage"].index(manifest.stages.size(), "stages");
+  std::unordered_set<std::string> outputs;
+  place["outputs"].each([&](const JsonPlace &item, size_t) {
+    OutputInfo output;
+    output.name = item["name"].string();
+    output.qualifiedName = task.name + "." + output.name;
+    output.value = item["value"].index(manifest.values.size(), "values");
+    if (!outputs.insert(output.name).second)
+      item.fail("the name '" + output.name + "' is used twice");
+    bool known = output.value < producer.size() && task.stage < manifest.stages.size() &&
+                 (output.value < manifest.inputCount ||
+                  (producer[output.value] >= 0 &&
+                   isAncestorOrSelf(manifest, task.stage, uint32_t(producer[output.value]))));
+    if (!known)
+      item.fail("no stage of the task computes value " + std::to_string(output.value));
+    task.outputs.push_back(std::move(output));
+  });
+  for (int64_t at = task.stage; at >= 0 && size_t(at) < manifest.stages.size();
+       at = manifest.stages[at].parent)
+    task.path.insert(task.path.begin(), uint32_t(at));
+}
+
 static void readTasks(const JsonPlace &root, const std::vector<int64_t> &producer,
                       Manifest &manifest) {
   std::unordered_set<std::string> names;
   root["tasks"].each([&](const JsonPlace &place, size_t) {
     TaskInfo task;
     task.name = place["name"].string();
-    task.stage = place["stage"].index(manifest.stages.size(), "stages");
     if (task.name.empty() || !names.insert(task.name).second)
       place.fail("the name '" + task.name + "' is empty or used twice");
-    std::unordered_set<std::string> outputs;
-    place["outputs"].each([&](const JsonPlace &item, size_t) {
-      OutputInfo output;
-      output.name = item["name"].string();
-      output.qualifiedName = task.name + "." + output.name;
-      output.value = item["value"].index(manifest.values.size(), "values");
-      if (!outputs.insert(output.name).second)
-        item.fail("the name '" + output.name + "' is used twice");
-      bool known = output.value < producer.size() && task.stage < manifest.stages.size() &&
-                   (output.value < manifest.inputCount ||
-                    (producer[output.value] >= 0 &&
-                     isAncestorOrSelf(manifest, task.stage, uint32_t(producer[output.value]))));
-      if (!known)
-        item.fail("no stage of the task computes value " + std::to_string(output.value));
-      task.outputs.push_back(std::move(output));
-    });
-    for (int64_t at = task.stage; at >= 0 && size_t(at) < manifest.stages.size();
-         at = manifest.stages[at].parent)
-      task.path.insert(task.path.begin(), uint32_t(at));
+    readPath(place, producer, manifest, task);
     manifest.tasks.push_back(std::move(task));
   });
   if (manifest.tasks.empty())
     root["tasks"].fail("there are none");
+}
+
+/// The path on which rows of several tasks run together, after the tasks.
+static void readRowsTogether(const JsonPlace &root, const std::vector<int64_t> &producer,
+                             Manifest &manifest) {
+  manifest.rows.keyOf.assign(manifest.tasks.size(), -1);
+  if (!root.has("rows") || !root["rows"].has("stage"))
+    return;
+  JsonPlace rows = root["rows"];
+  TaskInfo together;
+  readPath(rows, producer, manifest, together);
+  manifest.rows.keys = rows["keys"].index(manifest.values.size(), "values");
+  rows["tasks"].each([&](const JsonPlace &place, size_t key) {
+    const int32_t task = manifest.findTask(place.string());
+    if (task < 0 || manifest.rows.keyOf[task] >= 0)
+      return place.fail("'" + place.string() + "' is no task, or occurs twice");
+    manifest.rows.keyOf[task] = int64_t(key);
+    for (const OutputInfo &output : manifest.tasks[task].outputs)
+      if (std::none_of(together.outputs.begin(), together.outputs.end(),
+                       [&](const OutputInfo &other) { return other.name == output.name; }))
+        place.fail("has an output '" + output.name + "' that the rows' stage has not");
+  });
+  for (const TaskInfo &task : manifest.tasks)
+    if (std::count(task.path.begin(), task.path.end(), together.stage))
+      rows["stage"].fail("is on the path of task '" + task.name + "'");
+  manifest.rows.together = std::move(together);
 }
 
 static void readHead(const JsonPlace &root, Manifest &manifest) {
@@ -331,6 +386,8 @@ Status graft::runtime::parseManifest(std::string_view text, uint64_t sectionByte
     checkDataflow(root, manifest, producer);
   if (!status.failed())
     readTasks(root, producer, manifest);
+  if (!status.failed())
+    readRowsTogether(root, producer, manifest);
   return status;
 }
 

@@ -88,6 +88,11 @@ struct WeightsFile {
 struct RowsInfo {
   bool independent = false;
   std::string op, node, reason;
+
+  /// The path on which rows of several tasks run together, if there is one; it has no name.
+  std::optional<TaskInfo> together;
+  uint32_t keys = 0;          ///< the value that says which task each row is
+  std::vector<int64_t> keyOf; ///< by task, -1 for one that is not among them
 };
 
 /// Validated: every index is in range, every path ends at a root, every value that a stage reads is
@@ -107,6 +112,10 @@ struct Manifest {
   RowsInfo rows;
   std::vector<RouterInfo> routers;
 
+  /// The task of that number. The one after the last is the path of rows of several tasks.
+  const TaskInfo &task(uint32_t index) const {
+    return index < tasks.size() ? tasks[index] : *rows.together;
+  }
   /// -1 if there is none.
   int32_t findTask(std::string_view name) const;
   int32_t findInput(std::string_view name) const;

@@ -77,20 +77,76 @@ bool RowTasks::isGathered(uint32_t input) const {
   return !isFixed && info.rank() > 0 && isRowSymbol(info.dims[0].symbol);
 }
 
+/// Rows that run together are sorted by key; other groups keep the order of their rows.
+void RowTasks::groupRows() {
+  std::vector<Part> parts;
+  for (size_t row = 0; row < context.tasks.size(); ++row) {
+    auto found = std::find_if(parts.begin(), parts.end(),
+                              [&](const Part &part) { return part.task == context.tasks[row]; });
+    if (found == parts.end()) {
+      found = parts.emplace(parts.end());
+      found->task = context.tasks[row];
+    }
+    found->rows.push_back(int64_t(row));
+  }
+  auto keyOf = [&](const Part &part) { return manifest.rows.keyOf[part.task]; };
+  Group together;
+  for (Part &part : parts) {
+    Group &group =
+        manifest.rows.together && !isFixed && keyOf(part) >= 0 ? together : groups.emplace_back();
+    group.task = part.task;
+    group.parts.push_back(std::move(part));
+  }
+  std::sort(together.parts.begin(), together.parts.end(),
+            [&](const Part &a, const Part &b) { return keyOf(a) < keyOf(b); });
+  if (together.parts.size() > 1)
+    together.task = uint32_t(manifest.tasks.size());
+  if (!together.parts.empty())
+    groups.push_back(std::move(together));
+  for (Group &group : groups) {
+    for (Part &part : group.parts) {
+      part.first = int64_t(group.rows.size());
+      group.rows.insert(group.rows.end(), part.rows.begin(), part.rows.end());
+    }
+    for (size_t i = 1; i < group.rows.size(); ++i)
+      group.contiguous &= group.rows[i - 1] + 1 == group.rows[i];
+  }
+}
+
+size_t RowTasks::outputOf(const Group &group, const Part &part, size_t o) const {
+  const std::vector<OutputInfo> &outputs = manifest.task(group.task).outputs;
+  const std::string &name = manifest.tasks[part.task].outputs[o].name;
+  return size_t(std::find_if(outputs.begin(), outputs.end(),
+                             [&](const OutputInfo &other) { return other.name == name; }) -
+                outputs.begin());
+}
+
+Status RowTasks::describe(const Group &group, const Part &part, std::vector<OutputSlot> &slots) {
+  Execution execution(library, context);
+  const int64_t total = takesOwnRows() ? int64_t(context.tasks.size()) : int64_t(group.rows.size());
+  const std::vector<OutputInfo> &outputs = manifest.tasks[part.task].outputs;
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    OutputSlot &slot = slots.emplace_back();
+    slot.value = manifest.task(group.task).outputs[outputOf(group, part, o)].value;
+    slot.type = manifest.values[slot.value].type;
+    slot.rank = manifest.values[slot.value].rank();
+    execution.describe(slot);
+    if (!takesOwnRows() && group.parts.size() == 1)
+      continue;
+    if (slot.bytes < 0 || slot.rank == 0 || slot.dims[0] != total)
+      return unsupported("row tasks: the first dimension of output '" + outputs[o].name +
+                         "' isn't that of the rows");
+    slot.bytes = slot.bytes / slot.dims[0] * int64_t(part.rows.size());
+    slot.dims[0] = int64_t(part.rows.size());
+  }
+  return {};
+}
+
 Status RowTasks::plan(const BoundInputs &inputs) {
   if (Status status = findRowDimension(inputs); status.failed())
     return status;
   whole = &inputs;
-  for (size_t row = 0; row < context.tasks.size(); ++row) {
-    auto found = std::find_if(groups.begin(), groups.end(),
-                              [&](const Group &group) { return group.task == context.tasks[row]; });
-    if (found == groups.end()) {
-      found = groups.emplace(groups.end());
-      found->task = context.tasks[row];
-    }
-    found->contiguous &= found->rows.empty() || found->rows.back() + 1 == int64_t(row);
-    found->rows.push_back(int64_t(row));
-  }
+  groupRows();
 
   std::vector<std::vector<OutputSlot>> described;
   Execution execution(library, context);
@@ -103,23 +159,15 @@ Status RowTasks::plan(const BoundInputs &inputs) {
     for (uint32_t i = 0; i < manifest.inputCount; ++i)
       if (isGathered(i))
         group.inputs.tensors[i].dims[0] = rows;
+    if (group.parts.size() > 1)
+      for (const Part &part : group.parts)
+        group.inputs.keys.insert(group.inputs.keys.end(), part.rows.size(),
+                                 manifest.rows.keyOf[part.task]);
     if (Status status = execution.plan(&group.task, 1, group.inputs); status.failed())
       return status;
-    std::vector<OutputSlot> &slots = described.emplace_back();
-    for (const OutputInfo &output : manifest.tasks[group.task].outputs) {
-      OutputSlot &slot = slots.emplace_back();
-      slot.value = output.value;
-      slot.type = manifest.values[output.value].type;
-      slot.rank = manifest.values[output.value].rank();
-      execution.describe(slot);
-      if (!takesOwnRows())
-        continue;
-      if (slot.bytes < 0 || slot.rank == 0 || slot.dims[0] != int64_t(context.tasks.size()))
-        return unsupported("row tasks: the first dimension of output '" + std::string(output.name) +
-                           "' isn't that of the rows");
-      slot.bytes = slot.bytes / slot.dims[0] * rows;
-      slot.dims[0] = rows;
-    }
+    for (const Part &part : group.parts)
+      if (Status status = describe(group, part, described.emplace_back()); status.failed())
+        return status;
   }
   nameOutputs(described);
   return {};
@@ -137,32 +185,38 @@ static bool rowsMatch(const OutputSlot &slot, int64_t rows, const OutputSlot &ot
 void RowTasks::nameOutputs(const std::vector<std::vector<OutputSlot>> &described) {
   context.slots.clear();
   merged.clear();
-  auto outputsOf = [&](size_t group) -> const std::vector<OutputInfo> & {
-    return manifest.tasks[groups[group].task].outputs;
+  shared.clear();
+  std::vector<std::pair<Part *, bool>> parts; // and whether its group has others
+  for (Group &group : groups)
+    for (Part &part : group.parts)
+      parts.push_back({&part, group.parts.size() > 1});
+  auto outputsOf = [&](size_t part) -> const std::vector<OutputInfo> & {
+    return manifest.tasks[parts[part].first->task].outputs;
   };
-  for (size_t g = 0; g < groups.size(); ++g) {
-    for (size_t o = 0; o < outputsOf(g).size(); ++o) {
-      const OutputInfo &output = outputsOf(g)[o];
-      const OutputSlot &mine = described[g][o];
-      // In every group, and alike in each?
+  auto rowsOf = [&](size_t part) { return int64_t(parts[part].first->rows.size()); };
+  for (size_t p = 0; p < parts.size(); ++p) {
+    for (size_t o = 0; o < outputsOf(p).size(); ++o) {
+      const OutputInfo &output = outputsOf(p)[o];
+      const OutputSlot &mine = described[p][o];
+      // In every part, and alike in each?
       bool alike = true;
       int32_t first = -1;
-      for (size_t h = 0; h < groups.size() && alike && groups.size() > 1; ++h) {
-        const std::vector<OutputInfo> &others = outputsOf(h);
+      for (size_t q = 0; q < parts.size() && alike && parts.size() > 1; ++q) {
+        const std::vector<OutputInfo> &others = outputsOf(q);
         auto found = std::find_if(others.begin(), others.end(), [&](const OutputInfo &other) {
           return other.name == output.name;
         });
-        alike = found != others.end() && rowsMatch(mine, int64_t(groups[g].rows.size()),
-                                                   described[h][size_t(found - others.begin())],
-                                                   int64_t(groups[h].rows.size()));
-        if (alike && h < g)
-          first = first < 0 ? int32_t(groups[h].slots[size_t(found - others.begin())]) : first;
+        const size_t at = size_t(found - others.begin());
+        alike = found != others.end() && rowsMatch(mine, rowsOf(p), described[q][at], rowsOf(q));
+        if (alike && q < p)
+          first = first < 0 ? int32_t(parts[q].first->slots[at]) : first;
       }
+      std::vector<uint32_t> &slots = parts[p].first->slots;
       if (alike && first >= 0) {
-        groups[g].slots.push_back(uint32_t(first));
+        slots.push_back(uint32_t(first));
         continue;
       }
-      groups[g].slots.push_back(uint32_t(context.slots.size()));
+      slots.push_back(uint32_t(context.slots.size()));
       OutputSlot &slot = context.slots.emplace_back();
       slot.name = alike ? output.name.c_str() : output.qualifiedName.c_str();
       slot.type = mine.type;
@@ -170,8 +224,9 @@ void RowTasks::nameOutputs(const std::vector<std::vector<OutputSlot>> &described
       slot.value = mine.value;
       slot.bytes = mine.bytes;
       std::copy(mine.dims, mine.dims + GRAFT_MAX_RANK, slot.dims);
-      bool isMerged = alike && groups.size() > 1;
+      bool isMerged = alike && parts.size() > 1;
       merged.push_back(isMerged);
+      shared.push_back(!isMerged && parts[p].second);
       if (isMerged) {
         slot.dims[0] = int64_t(context.tasks.size());
         slot.bytes = tensorBytes(slot.type, slot.dims, slot.rank).value_or(-1);
@@ -184,7 +239,7 @@ void RowTasks::nameOutputs(const std::vector<std::vector<OutputSlot>> &described
 Status RowTasks::allocateMerged() {
   for (size_t i = 0; i < context.slots.size(); ++i) {
     OutputSlot &slot = context.slots[i];
-    if (!merged[i] && !takesOwnRows())
+    if (!merged[i] && !shared[i] && !takesOwnRows())
       continue;
     std::string name = "output '" + std::string(slot.name) + "': ";
     if (slot.bytes < 0)
@@ -243,48 +298,60 @@ Status RowTasks::runGroup(Group &group, int32_t threads) {
   if (Status status = execution.plan(&group.task, 1, group.inputs); status.failed())
     return status;
 
-  const std::vector<OutputInfo> &outputs = manifest.tasks[group.task].outputs;
-  std::vector<OutputSlot> parts(outputs.size());
-  for (size_t o = 0; o < outputs.size(); ++o) {
-    const OutputSlot &target = context.slots[group.slots[o]];
-    OutputSlot &part = parts[o];
-    part.name = target.name;
-    part.type = target.type;
-    part.rank = target.rank;
-    part.value = outputs[o].value;
-    if (!merged[group.slots[o]] && !takesOwnRows()) {
-      part.data = target.data;
-      part.capacity = target.capacity;
-      part.keep = target.keep;
-    } else if (target.data && group.contiguous && !takesOwnRows()) {
-      int64_t rowBytes = target.bytes / target.dims[0];
-      part.data = static_cast<char *>(target.data) + group.rows.front() * rowBytes;
-      part.capacity = uint64_t(rowBytes) * group.rows.size();
-    } else {
-      part.keep = target.data != nullptr;
-    }
-  }
-  if (context.routes)
-    context.routes->setRows(group.rows, {{group.task, 0, group.rows.size()}}, takesOwnRows());
-  if (Status status = execution.run(group.inputs, parts, threads); status.failed())
-    return status;
-
-  for (size_t o = 0; o < outputs.size(); ++o) {
-    OutputSlot &target = context.slots[group.slots[o]];
-    OutputSlot &part = parts[o];
-    const bool isMerged = merged[group.slots[o]];
-    if (!isMerged && !takesOwnRows()) {
-      target = std::move(part);
-    } else if (part.owned) {
-      int64_t rowBytes = target.bytes / target.dims[0];
-      for (size_t row = 0; row < group.rows.size(); ++row) {
-        int64_t from = takesOwnRows() ? group.rows[row] : int64_t(row);
-        int64_t to = isMerged ? group.rows[row] : int64_t(row);
-        std::memcpy(static_cast<char *>(target.data) + to * rowBytes,
-                    static_cast<char *>(part.data) + from * rowBytes, size_t(rowBytes));
+  // The group's outputs, and whether all of one is computed where it is to be.
+  const std::vector<OutputInfo> &outputs = manifest.task(group.task).outputs;
+  std::vector<OutputSlot> whole(outputs.size());
+  std::vector<bool> inPlace(outputs.size());
+  for (const Part &part : group.parts)
+    for (size_t o = 0; o < part.slots.size(); ++o) {
+      const OutputSlot &target = context.slots[part.slots[o]];
+      const size_t at = outputOf(group, part, o);
+      OutputSlot &computed = whole[at];
+      computed.name = target.name;
+      computed.type = target.type;
+      computed.rank = target.rank;
+      computed.value = outputs[at].value;
+      if (!merged[part.slots[o]] && !shared[part.slots[o]] && !takesOwnRows()) {
+        computed.data = target.data;
+        computed.capacity = target.capacity;
+        computed.keep = target.keep;
+      } else if (target.data && merged[part.slots[o]] && group.contiguous && !takesOwnRows()) {
+        int64_t rowBytes = target.bytes / target.dims[0];
+        computed.data = static_cast<char *>(target.data) + group.rows.front() * rowBytes;
+        computed.capacity = uint64_t(rowBytes) * group.rows.size();
+        inPlace[at] = true;
+      } else {
+        computed.keep |= target.data != nullptr;
       }
     }
+  if (context.routes) {
+    std::vector<Routes::Part> parts;
+    for (const Part &part : group.parts)
+      parts.push_back({part.task, size_t(part.first), part.rows.size()});
+    context.routes->setRows(group.rows, std::move(parts), takesOwnRows());
   }
+  if (Status status = execution.run(group.inputs, whole, threads); status.failed())
+    return status;
+
+  for (const Part &part : group.parts)
+    for (size_t o = 0; o < part.slots.size(); ++o) {
+      OutputSlot &target = context.slots[part.slots[o]];
+      const size_t at = outputOf(group, part, o);
+      const bool isMerged = merged[part.slots[o]];
+      if (!isMerged && !shared[part.slots[o]] && !takesOwnRows()) {
+        target = std::move(whole[at]);
+        continue;
+      }
+      if (inPlace[at] || !target.data)
+        continue;
+      int64_t rowBytes = target.bytes / target.dims[0];
+      for (size_t row = 0; row < part.rows.size(); ++row) {
+        int64_t from = takesOwnRows() ? part.rows[row] : part.first + int64_t(row);
+        int64_t to = isMerged ? part.rows[row] : int64_t(row);
+        std::memcpy(static_cast<char *>(target.data) + to * rowBytes,
+                    static_cast<char *>(whole[at].data) + from * rowBytes, size_t(rowBytes));
+      }
+    }
   return {};
 }
 

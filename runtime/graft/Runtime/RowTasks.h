@@ -10,8 +10,9 @@
 
 namespace graft::runtime {
 
-/// Runs rows of dimension 0 under different tasks: groups the rows by task, gathers each group's
-/// rows, runs it, and brings the outputs' rows back in order.
+/// Runs rows of dimension 0 under different tasks, in groups: rows of tasks that the library can
+/// run together are one, sorted by task, and those of each other task. Gathers each group's rows,
+/// runs it, and brings the outputs' rows back in order.
 class RowTasks {
 public:
   RowTasks(Library &library, RunContext &context)
@@ -25,12 +26,19 @@ public:
   Status run(int32_t threads);
 
 private:
-  struct Group {
+  /// The rows of one task, which are next to each other in their group.
+  struct Part {
     uint32_t task = 0;
     std::vector<int64_t> rows;
+    int64_t first = 0;           ///< where they begin in the group
+    std::vector<uint32_t> slots; ///< by the task's outputs
+  };
+  struct Group {
+    uint32_t task = 0; ///< of Manifest::task
+    std::vector<Part> parts;
+    std::vector<int64_t> rows; ///< of all parts
     bool contiguous = true;
     BoundInputs inputs;
-    std::vector<uint32_t> slots; ///< by the task's outputs
   };
 
   Status findRowDimension(const BoundInputs &inputs);
@@ -38,8 +46,13 @@ private:
   /// of it, and its own rows are taken, which no dependence between rows can hurt.
   bool isFixedBatch() const;
   bool isGathered(uint32_t input) const;
+  void groupRows();
   Status gather(Group &group);
+  /// The outputs of a part's task, as the part will have them.
+  Status describe(const Group &group, const Part &part, std::vector<OutputSlot> &slots);
   void nameOutputs(const std::vector<std::vector<OutputSlot>> &described);
+  /// Which of the group's outputs is output `o` of a part's task.
+  size_t outputOf(const Group &group, const Part &part, size_t o) const;
   Status allocateMerged();
   Status runGroup(Group &group, int32_t threads);
 
@@ -55,6 +68,7 @@ private:
   bool takesOwnRows() const { return isFixed && groups.size() > 1; }
   std::vector<Group> groups;
   std::vector<bool> merged; ///< by slot
+  std::vector<bool> shared; ///< by slot: other parts of its group have theirs in others
 };
 
 } // namespace graft::runtime

@@ -17,6 +17,7 @@ struct BoundInputs {
   std::vector<graft_tensor> tensors;
   std::vector<bool> given;
   std::vector<int64_t> symbols; ///< -1 where no input that is given has it
+  std::vector<int64_t> keys;    ///< the task of each row, where rows of several run together
 };
 
 /// A value while a run goes on.

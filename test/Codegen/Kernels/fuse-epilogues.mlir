@@ -25,7 +25,7 @@ func.func @all(%x: tensor<?x8xf32>, %z: tensor<?x2xf32>, %w: tensor<8x16xf32>, %
   %2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%1, %0 : tensor<?x16xf32>, tensor<?x16xf32>)
       outs(%init : tensor<?x16xf32>) {
   ^bb0(%p: f32, %q: f32, %o: f32):
-    %s = arith.addf %p, %q : f32
+    %s = arith.addf %q, %p : f32
     linalg.yield %s : f32
   } -> tensor<?x16xf32>
   %3 = linalg.generic {indexing_maps = [#id, #last, #id], iterator_types = ["parallel", "parallel"]} ins(%2, %bias : tensor<?x16xf32>, tensor<16xf32>)
@@ -46,6 +46,26 @@ func.func @all(%x: tensor<?x8xf32>, %z: tensor<?x2xf32>, %w: tensor<8x16xf32>, %
     linalg.yield %s : f32
   } -> tensor<?x16xf32>
   return %5 : tensor<?x16xf32>
+}
+
+// Products of half precision: their sum is rounded once. They stay in order, whichever is longer.
+// CHECK-LABEL: func @half
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf16>, %[[Z:.*]]: tensor<?x12xf16>, %[[W:.*]]: tensor<8x16xf16>, %[[B:.*]]: tensor<12x16xf16>, %[[INIT:.*]]: tensor<?x16xf16>)
+func.func @half(%x: tensor<?x8xf16>, %z: tensor<?x12xf16>, %w: tensor<8x16xf16>, %b: tensor<12x16xf16>, %init: tensor<?x16xf16>) -> tensor<?x16xf16> {
+  // CHECK: %[[Y:.*]] = dispatch.matmul ins(%[[X]], %[[Z]] : {{.*}}) weights(%[[W]], %[[B]] : {{.*}}) outs(%[[INIT]] : tensor<?x16xf16>) -> tensor<?x16xf16>
+  // CHECK-NEXT: return %[[Y]]
+  %0 = dispatch.matmul ins(%x : tensor<?x8xf16>) weights(%w : tensor<8x16xf16>) outs(%init : tensor<?x16xf16>) -> tensor<?x16xf16>
+  %1 = dispatch.matmul ins(%z : tensor<?x12xf16>) weights(%b : tensor<12x16xf16>) outs(%init : tensor<?x16xf16>) -> tensor<?x16xf16>
+  %2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%0, %1 : tensor<?x16xf16>, tensor<?x16xf16>)
+      outs(%init : tensor<?x16xf16>) {
+  ^bb0(%p: f16, %q: f16, %o: f16):
+    %P = arith.extf %p : f16 to f32
+    %Q = arith.extf %q : f16 to f32
+    %S = arith.addf %P, %Q : f32
+    %s = arith.truncf %S : f32 to f16
+    linalg.yield %s : f16
+  } -> tensor<?x16xf16>
+  return %2 : tensor<?x16xf16>
 }
 
 // A gate: one product's epilogue reads the other's result, after what it has done with its bias by module.

@@ -71,6 +71,58 @@ TEST(ManifestTest, ReadsAGoodOne) {
   EXPECT_TRUE(manifest.rows.independent);
 }
 
+/// The good one with a stage on which rows of both tasks run together.
+static Json together() {
+  Json document = good();
+  document["values"].push_back(Json::parse(R"({"type": "i64", "dims": ["batch", 1]})"));
+  document["values"].push_back(Json::parse(R"({"type": "i64", "dims": []})"));
+  document["stages"].push_back(Json::parse(
+      R"({"code": 1, "parent": 1, "inputs": [1, 4], "outputs": [5], "parameters": []})"));
+  document["tasks"][0]["outputs"].erase(2);
+  document["rows"] =
+      Json::parse(R"({"independent": true, "stage": 3, "keys": 4, "tasks": ["a", "base"],
+                                     "outputs": [{"name": "y", "value": 5}, {"name": "h", "value": 1}]})");
+  return document;
+}
+
+TEST(ManifestTest, ReadsTheStageOfRowsTogether) {
+  Manifest manifest;
+  Status status = parse(together(), manifest);
+  ASSERT_FALSE(status.failed()) << status.message();
+  ASSERT_TRUE(manifest.rows.together);
+  EXPECT_EQ(manifest.rows.keys, 4u);
+  EXPECT_EQ(manifest.rows.keyOf, (std::vector<int64_t>{1, 0}));
+  EXPECT_EQ(manifest.task(2).path, (std::vector<uint32_t>{1, 3}));
+  EXPECT_EQ(manifest.task(1).name, "a");
+
+  auto errorOf = [](const char *pointer, const char *value) {
+    Json document = together();
+    document[Json::json_pointer(pointer)] = Json::parse(value);
+    Manifest changed;
+    return parse(document, changed).message();
+  };
+  EXPECT_EQ(errorOf("/rows/keys", "3"),
+            "manifest: rows.keys: expected a value of type i64 and rank 2 that is no input");
+  EXPECT_EQ(errorOf("/rows/keys", "9"), "manifest: rows.keys: expected one of 6 values, found 9");
+  EXPECT_EQ(errorOf("/rows/stage", "4"), "manifest: rows.stage: expected one of 4 stages, found 4");
+  EXPECT_EQ(errorOf("/rows/stage", "2"),
+            "manifest: stages: stage 3 reads value 4, which nothing above it computes");
+  EXPECT_EQ(errorOf("/stages/2/outputs", "[4]"),
+            "manifest: stages: stage 2 computes value 4, which is an input or computed elsewhere");
+  EXPECT_EQ(errorOf("/rows/tasks/1", "\"a\""),
+            "manifest: rows.tasks[1]: 'a' is no task, or occurs twice");
+  EXPECT_EQ(errorOf("/rows/tasks/1", "\"c\""),
+            "manifest: rows.tasks[1]: 'c' is no task, or occurs twice");
+  EXPECT_EQ(errorOf("/rows/outputs/1/name", "\"other\""),
+            "manifest: rows.tasks[1]: has an output 'h' that the rows' stage has not");
+  EXPECT_EQ(errorOf("/tasks/1/stage", "3"),
+            "manifest: tasks[1].outputs[0]: no stage of the task computes value 3");
+  Json document = together();
+  document["tasks"][1] = Json::parse(R"({"name": "a", "stage": 3, "outputs": []})");
+  Manifest changed;
+  EXPECT_EQ(parse(document, changed).message(), "manifest: rows.stage: is on the path of task 'a'");
+}
+
 TEST(ManifestTest, IgnoresWhatItDoesNotKnow) {
   EXPECT_EQ(errorAt("/future", "[1]"), "");
   EXPECT_EQ(errorAt("/weights_file", "null"), "");

@@ -72,6 +72,28 @@ TEST_F(RowTasksTest, EqualsRunsOfOneRow) {
   }
 }
 
+TEST_F(RowTasksTest, RunsRowsOfTasksThatCanTogetherOnce) {
+  auto trunkRuns = [&] {
+    Request count;
+    count.tasks = {"count"};
+    return run(library, count.get())["runs"].values.at(0);
+  };
+  const float before = trunkRuns();
+  request.tasks = {"a", "base", "a", "base"};
+  auto outputs = run(library, request.get());
+  EXPECT_EQ(trunkRuns(), before + 1);
+  EXPECT_EQ(outputs["y"].values, (Floats{6, 5, 14, 9}));
+  EXPECT_EQ(outputs["base.trunk"].values, (Floats{2.5f, 2.5f, 4.5f, 4.5f}));
+
+  // Those of another task run apart.
+  request.tasks = {"a", "base", "b", "base"};
+  outputs = run(library, request.get());
+  EXPECT_EQ(trunkRuns(), before + 3);
+  EXPECT_EQ(outputs["a.y"].values, (Floats{6}));
+  EXPECT_EQ(outputs["base.y"].values, (Floats{5, 9}));
+  EXPECT_EQ(outputs["b.y"].values, (Floats{70, 140}));
+}
+
 TEST_F(RowTasksTest, WritesToTheCallersBuffers) {
   request.tasks = {"a", "base", "a", "a"};
   float y[4] = {};

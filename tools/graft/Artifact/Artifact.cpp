@@ -163,6 +163,10 @@ static std::string checkIndices(const ArtifactSpec &spec) {
     if (task.stage >= spec.stages.size() ||
         llvm::any_of(task.outputs, [&](const auto &output) { return output.value >= values; }))
       return "task '" + task.name + "' refers to what does not exist";
+  if (const auto &rows = spec.rowStage)
+    if (rows->stage >= spec.stages.size() || rows->keys >= values ||
+        llvm::any_of(rows->outputs, [&](const auto &output) { return output.value >= values; }))
+      return "the stage of rows refers to what does not exist";
   return "";
 }
 

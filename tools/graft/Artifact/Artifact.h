@@ -13,6 +13,8 @@
 
 #include "llvm/Support/JSON.h"
 
+#include <optional>
+
 namespace graft {
 
 /// What goes into a library. Its parts refer to each other by index, as in the manifest.
@@ -52,6 +54,14 @@ struct ArtifactSpec {
     llvm::json::Object extra; ///< "adapters", "residency", … as they are to appear
   };
 
+  /// The stage in which rows of several tasks run together.
+  struct RowStage {
+    unsigned stage;
+    unsigned keys; ///< the value that says which of `tasks` each row is
+    std::vector<std::string> tasks;
+    std::vector<Output> outputs;
+  };
+
   std::string backbone;
   CpuTarget target;
   std::vector<std::string> symbols;
@@ -62,6 +72,7 @@ struct ArtifactSpec {
   std::vector<Task> tasks;
   llvm::json::Object rows;
   llvm::json::Array routers; ///< as the manifest has them
+  std::optional<RowStage> rowStage;
   llvm::json::Array modules;
   /// The objects call AddressSanitizer, which the process has to bring along.
   bool instrumented = false;

@@ -63,6 +63,29 @@ static json::Array indices(const std::vector<unsigned> &values) {
   return array;
 }
 
+static json::Array outputsOf(const std::vector<ArtifactSpec::Output> &outputs) {
+  json::Array array;
+  for (const ArtifactSpec::Output &output : outputs)
+    array.push_back(json::Object{{"name", text(output.name)}, {"value", int64_t(output.value)}});
+  return array;
+}
+
+/// Whether rows are independent, and the stage on which those of several tasks run together.
+static json::Object rowsOf(const ArtifactSpec &spec,
+                           const llvm::DenseMap<unsigned, int64_t> &stageOf) {
+  json::Object object(spec.rows);
+  if (!spec.rowStage || !stageOf.count(spec.rowStage->stage))
+    return object;
+  json::Array tasks;
+  for (const std::string &task : spec.rowStage->tasks)
+    tasks.push_back(text(task));
+  object["stage"] = stageOf.lookup(spec.rowStage->stage);
+  object["keys"] = int64_t(spec.rowStage->keys);
+  object["tasks"] = std::move(tasks);
+  object["outputs"] = outputsOf(spec.rowStage->outputs);
+  return object;
+}
+
 std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent &content,
                                  const StorageReport &storage,
                                  const std::vector<std::vector<unsigned>> &parameters,
@@ -151,19 +174,13 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
         out.object([&] {
           out.attribute("name", text(task.name));
           out.attribute("stage", stageOf[task.stage]);
-          out.attributeArray("outputs", [&] {
-            for (const ArtifactSpec::Output &output : task.outputs)
-              out.object([&] {
-                out.attribute("name", text(output.name));
-                out.attribute("value", int64_t(output.value));
-              });
-          });
+          out.attribute("outputs", outputsOf(task.outputs));
           for (const auto &[key, value] : task.extra)
             out.attribute(key, value);
         });
       }
     });
-    out.attribute("rows", json::Value(json::Object(spec.rows)));
+    out.attribute("rows", rowsOf(spec, stageOf));
     out.attribute("routers", json::Value(json::Array(spec.routers)));
     out.attribute("modules", json::Value(json::Array(spec.modules)));
   });

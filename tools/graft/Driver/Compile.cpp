@@ -45,6 +45,7 @@ public:
     phaseOptions.routingProfile = options.routingProfile;
     phaseOptions.onPrune = [this](const PrunedRouter &router) { pruned.push_back(router); };
     phaseOptions.repair = options.repair;
+    phaseOptions.rowStage = !options.splitTasks; // one task a library: there is nothing to mix
     phaseOptions.onPlan = [this](const ResidencyPlan &plan) {
       residency = describeResidency(plan); // names: the plan's ops are gone after the split
     };
@@ -278,6 +279,7 @@ void Compilation::report() {
                                     "profile's weights lost\n",
                                     router.router, router.left, router.modules, router.lost);
     printResidency(llvm::outs(), residency, options.residency);
+    printRows(llvm::outs(), *module);
     llvm::outs() << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes
                  << " before packing\n"
                  << "library: " << residency.bytes + storage.codeBytes << " bytes predicted, "

@@ -79,6 +79,20 @@ void graft::printResidency(llvm::raw_ostream &out, const ResidencyReport &reside
   out << "\n";
 }
 
+void graft::printRows(llvm::raw_ostream &out, mlir::ModuleOp module) {
+  for (auto stage : module.getOps<StageOp>()) {
+    if (!stage->hasAttr("modular.keys"))
+      continue;
+    auto tasks = module.getOps<TaskOp>();
+    out << "rows: " << stage.getTasks().size() << " of "
+        << std::distance(tasks.begin(), tasks.end()) << " tasks run together in one batch\n";
+    if (auto apart = module->getAttrOfType<DictionaryAttr>("modular.apart"))
+      for (NamedAttribute entry : apart)
+        out << "  " << entry.getName().getValue() << " runs apart: it "
+            << cast<StringAttr>(entry.getValue()).getValue() << "\n";
+  }
+}
+
 /// A dimension of a `modular.dims` attribute.
 static std::vector<std::string> readDims(Attribute dims) {
   std::vector<std::string> result;
@@ -180,6 +194,36 @@ static WeightAttr asWeight(ParameterOp parameter) {
   return weight;
 }
 
+static std::vector<ArtifactSpec::Output> describeOutputs(DenseI64ArrayAttr values,
+                                                         func::FuncOp main) {
+  std::vector<ArtifactSpec::Output> outputs;
+  ArrayAttr resultNames = main.getAllResultAttrs();
+  for (auto [index, value] : llvm::enumerate(values.asArrayRef())) {
+    auto name = cast<DictionaryAttr>(resultNames[index]).getAs<StringAttr>("modular.name");
+    outputs.push_back({name.str(), unsigned(value)});
+  }
+  return outputs;
+}
+
+static ArtifactSpec::RowStage describeRowStage(StageOp stage, func::FuncOp main, unsigned index) {
+  ArtifactSpec::RowStage rows;
+  rows.stage = index;
+  rows.keys = stage->getAttrOfType<IntegerAttr>("modular.keys").getInt();
+  for (auto task : stage.getTasks().getAsRange<StringAttr>())
+    rows.tasks.push_back(task.str());
+  rows.outputs = describeOutputs(stage->getAttrOfType<DenseI64ArrayAttr>("modular.outputs"), main);
+  return rows;
+}
+
+/// The last argument that is neither a symbol nor a parameter.
+static unsigned keysArgumentOf(func::FuncOp body) {
+  unsigned number = 0;
+  for (unsigned i = 0; i < body.getNumArguments(); ++i)
+    if (!body.getArgAttr(i, "modular.symbol") && !body.getArgAttr(i, "modular.slot"))
+      number = i;
+  return number;
+}
+
 FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
                                                 const std::vector<StageCode> &codes,
                                                 const ResidencyReport &residency) {
@@ -217,6 +261,14 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
       if (op.getFixed())
         described.fixedRouters.push_back(op.getNumber());
     });
+    if (auto keys = stage->getAttrOfType<IntegerAttr>("modular.keys")) {
+      // Values are numbered in the order in which they are described: these come before what the
+      // stage computes.
+      spec.rowStage = describeRowStage(stage, main, spec.stages.size() - 1);
+      const unsigned argument = keysArgumentOf(body);
+      spec.values.push_back(describeTensor("", body.getArgumentTypes()[argument],
+                                           body.getArgAttr(argument, "modular.dims")));
+    }
     for (unsigned i = 0; i < body.getNumResults(); ++i)
       spec.values.push_back(
           describeTensor("", body.getResultTypes()[i], body.getResultAttr(i, "modular.dims")));
@@ -235,17 +287,13 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
     }
   }
 
-  ArrayAttr resultNames = main.getAllResultAttrs();
   for (auto task : module.getOps<TaskOp>()) {
     ArtifactSpec::Task &described = spec.tasks.emplace_back();
     described.name = task.getSymName().str();
     described.stage =
         stageIndex.lookup(task->getAttrOfType<FlatSymbolRefAttr>("modular.stage").getValue());
-    auto outputs = task->getAttrOfType<DenseI64ArrayAttr>("modular.outputs");
-    for (auto [index, value] : llvm::enumerate(outputs.asArrayRef())) {
-      auto name = cast<DictionaryAttr>(resultNames[index]).getAs<StringAttr>("modular.name");
-      described.outputs.push_back({name.str(), unsigned(value)});
-    }
+    described.outputs =
+        describeOutputs(task->getAttrOfType<DenseI64ArrayAttr>("modular.outputs"), main);
     llvm::json::Array adapters, choices;
     for (auto name : task.getModules().getAsRange<StringAttr>())
       adapters.push_back(name.str());

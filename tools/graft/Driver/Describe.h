@@ -31,6 +31,9 @@ ResidencyReport describeResidency(const ResidencyPlan &plan);
 void printResidency(llvm::raw_ostream &out, const ResidencyReport &residency,
                     const ResidencyOptions &options);
 
+/// How many tasks' rows run together, and why others' don't; nothing where none do.
+void printRows(llvm::raw_ostream &out, mlir::ModuleOp module);
+
 /// The manifest's `rows`: whether tasks may be mixed in a batch, or the op that forbids it.
 llvm::json::Object describeRows(const RowIndependence &rows);
 

@@ -37,6 +37,7 @@ const Table &Table::get() {
     addReduction(table);
     addResize(table);
     addRouting(table);
+    addRowTasks(table);
     addScatter(table);
     addShape(table);
     addSoftmax(table);
@@ -126,7 +127,8 @@ LogicalResult Lowering::lowerBlock(Block &block) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) ||
-        isa<func::ReturnOp, modular::AggregateOp, modular::CollectOp, modular::ExposeOp>(op))
+        isa<func::ReturnOp, modular::AggregateOp, modular::CollectOp, modular::ExposeOp,
+            modular::RowProductOp>(op))
       ops.push_back(&op);
   for (Operation *op : ops) {
     if (op->hasTrait<OpTrait::IsTerminator>())

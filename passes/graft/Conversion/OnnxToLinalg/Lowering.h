@@ -190,6 +190,7 @@ void addRecurrent(Table &table);
 void addReduction(Table &table);
 void addResize(Table &table);
 void addRouting(Table &table);
+void addRowTasks(Table &table);
 void addScatter(Table &table);
 void addShape(Table &table);
 void addSoftmax(Table &table);

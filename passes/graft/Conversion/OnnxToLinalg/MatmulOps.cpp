@@ -40,16 +40,7 @@ static Value swappedLastTwo(Lowering &l, Value value) {
   return llvm::equal(perm, llvm::seq<int64_t>(0, rank)) ? op.getData() : Value();
 }
 
-namespace {
-/// A matrix operand with the transposes that were taken off it.
-struct Matrix {
-  Tensor tensor;
-  bool transposed = false;
-  bool isParameter = false;
-};
-} // namespace
-
-static Matrix matrixOf(Lowering &l, Value value) {
+Matrix graft::lowering::matrixOf(Lowering &l, Value value) {
   bool transposed = false;
   while (Value inner = swappedLastTwo(l, value)) {
     transposed = !transposed;

@@ -12,6 +12,14 @@
 
 namespace graft::lowering {
 
+/// A matrix operand with the transposes that were taken off it.
+struct Matrix {
+  Tensor tensor;
+  bool transposed = false;
+  bool isParameter = false;
+};
+Matrix matrixOf(Lowering &l, mlir::Value value);
+
 /// (batch…, m, k) times (batch…, k, n), of any element type; the batches broadcast.
 Tensor productOfMatrices(Lowering &l, Tensor a, Tensor w);
 

@@ -9,8 +9,8 @@
 ///   y[b]        = scale * sum_s trunk[b, s]                   base (scale 1) and a (scale 2), one
 ///   body y[b, 2]     = (10, 20) * sum_s trunk[b, s]                b kept[n]     = positions at
 ///   which trunk > 1                b; its size depends on data
-/// and with tasks that fail in several ways. The tests change bytes of the manifest in copies of
-/// it.
+/// and rows of base and a together; and with tasks that fail in several ways. The tests change
+/// bytes of the manifest in copies of it.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -37,14 +37,16 @@ static const char manifest[] =
     "{\"name\":\"one\",\"offset\":64,\"bytes\":4},{\"name\":\"two\",\"offset\":128,\"bytes\":4},"
     "{\"name\":\"pair\",\"offset\":192,\"bytes\":8}],"
     "\"codes\":[{\"buffers\":[[0,1],[1,2]]},{\"buffers\":[]},{\"buffers\":[[0,0]]},"
-    "{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[[0,0]]},{\"buffers\":[]},{\"buffers\":[]}],"
+    "{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[[0,0]]},{\"buffers\":[]},{\"buffers\":[]},"
+    "{\"buffers\":[]}],"
     "\"values\":[{\"type\":\"f32\",\"dims\":[\"batch\",\"seq\"]},"
     "{\"type\":\"bool\",\"dims\":[\"batch\",\"seq\"]},"
     "{\"type\":\"f32\",\"dims\":[\"batch\",\"seq\"]},{\"type\":\"f32\",\"dims\":[\"batch\"]},"
     "{\"type\":\"f32\",\"dims\":[\"batch\"]},{\"type\":\"f32\",\"dims\":[\"batch\",2]},"
     "{\"type\":\"i64\",\"dims\":[\"n\"]},{\"type\":\"f32\",\"dims\":[]},"
     "{\"type\":\"f32\",\"dims\":[]},{\"type\":\"f32\",\"dims\":[]},"
-    "{\"type\":\"f32\",\"dims\":[]},{\"type\":\"i64\",\"dims\":[]}],"
+    "{\"type\":\"f32\",\"dims\":[]},{\"type\":\"i64\",\"dims\":[]},"
+    "{\"type\":\"i64\",\"dims\":[\"batch\",1]},{\"type\":\"f32\",\"dims\":[\"batch\"]}],"
     "\"stages\":[{\"code\":0,\"parent\":-1,\"inputs\":[0,1],\"outputs\":[2],\"parameters\":[0]},"
     "{\"code\":1,\"parent\":0,\"inputs\":[2],\"outputs\":[3],\"parameters\":[1]},"
     "{\"code\":1,\"parent\":0,\"inputs\":[2],\"outputs\":[4],\"parameters\":[2]},"
@@ -53,7 +55,8 @@ static const char manifest[] =
     "{\"code\":4,\"parent\":0,\"inputs\":[2],\"outputs\":[8],\"parameters\":[]},"
     "{\"code\":5,\"parent\":0,\"inputs\":[2],\"outputs\":[9],\"parameters\":[]},"
     "{\"code\":6,\"parent\":0,\"inputs\":[2],\"outputs\":[10],\"parameters\":[]},"
-    "{\"code\":7,\"parent\":-1,\"inputs\":[],\"outputs\":[11],\"parameters\":[]}],"
+    "{\"code\":7,\"parent\":-1,\"inputs\":[],\"outputs\":[11],\"parameters\":[]},"
+    "{\"code\":8,\"parent\":0,\"inputs\":[2,12],\"outputs\":[13],\"parameters\":[1,2]}],"
     "\"tasks\":[{\"name\":\"base\",\"stage\":1,\"adapters\":[],\"outputs\":["
     "{\"name\":\"y\",\"value\":3},{\"name\":\"trunk\",\"value\":2}]},"
     "{\"name\":\"a\",\"stage\":2,\"adapters\":[\"a\"],\"outputs\":[{\"name\":\"y\",\"value\":4}],"
@@ -67,7 +70,9 @@ static const char manifest[] =
     "{\"name\":\"echo\",\"stage\":0,\"outputs\":[{\"name\":\"x\",\"value\":0},"
     "{\"name\":\"mask\",\"value\":1}]},"
     "{\"name\":\"count\",\"stage\":8,\"outputs\":[{\"name\":\"runs\",\"value\":11}]}],"
-    "\"rows\":{\"independent\":true ,\"op\":\"Mean\",\"node\":\"/pool\",\"reason\":\"axis 0\"},"
+    "\"rows\":{\"independent\":true ,\"op\":\"Mean\",\"node\":\"/pool\",\"reason\":\"axis 0\","
+    "\"stage\":9,\"keys\":12,\"tasks\":[\"base\",\"a\"],\"outputs\":["
+    "{\"name\":\"y\",\"value\":13},{\"name\":\"trunk\",\"value\":2}]},"
     "\"modules\":[{\"name\":\"a\",\"kind\":\"lora\",\"sites\":1,\"residency\":\"fold\"}]}";
 
 static int64_t trunkRuns;
@@ -126,6 +131,22 @@ static int32_t headRun(const graft_host *host, const void *const *parameters, gr
                        const int64_t *symbols, char *arena, const int64_t *offsets) {
   for (int64_t row = 0; row < symbols[0]; ++row)
     ((float *)values[1].data)[row] = *(const float *)parameters[0] * rowSum(&values[0], row);
+  return 0;
+}
+
+/// The heads of base and a on rows of both.
+static int32_t togetherRun(const graft_host *host, const void *const *parameters,
+                           graft_tensor *values, const int64_t *symbols, char *arena,
+                           const int64_t *offsets) {
+  const int64_t *keys = values[1].data;
+  if (values[1].dims[0] != symbols[0] || values[1].dims[1] != 1)
+    host->fail(host->context, 70, "there is not one key a row");
+  for (int64_t row = 0; row < symbols[0]; ++row) {
+    if (keys[row] < (row ? keys[row - 1] : 0) || keys[row] > 1)
+      host->fail(host->context, 70, "the keys do not ascend");
+    ((float *)values[2].data)[row] =
+        *(const float *)parameters[keys[row]] * rowSum(&values[0], row);
+  }
   return 0;
 }
 
@@ -192,10 +213,10 @@ static int32_t countRun(const graft_host *host, const void *const *parameters, g
   return 0;
 }
 
-static const graft_stage_code codes[] = {{trunkShape, trunkRun},   {headShape, headRun},
-                                         {pairShape, pairRun},     {scalarShape, failRun},
-                                         {scalarShape, silentRun}, {hugeShape, silentRun},
-                                         {scalarShape, hungryRun}, {scalarShape, countRun}};
+static const graft_stage_code codes[] = {
+    {trunkShape, trunkRun},   {headShape, headRun},     {pairShape, pairRun},
+    {scalarShape, failRun},   {scalarShape, silentRun}, {hugeShape, silentRun},
+    {scalarShape, hungryRun}, {scalarShape, countRun},  {headShape, togetherRun}};
 
 static const graft_artifact artifact = {GRAFT_ARTIFACT_MAGIC,
                                         GRAFT_ARTIFACT_ABI,

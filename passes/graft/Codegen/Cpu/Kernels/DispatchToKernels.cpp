@@ -147,7 +147,9 @@ struct ConvertDispatchToKernels
         .Case([&](SoftmaxOp op) { return prepareSoftmax(op, b); })
         .Case([&](PlanOp op) { return preparePlan(op, b); })
         .Case([&](GatherOp op) { return prepareGather(op, b); })
-        .Case([&](SegmentedMatmulOp op) { return prepareSegmentedMatmul(op, b); })
+        .Case([&](SegmentedMatmulOp op) {
+          return op.getModules() ? prepareSegmentedLowRank(op, b) : prepareSegmentedMatmul(op, b);
+        })
         .Case([&](CombineOp op) { return prepareCombine(op, b); })
         .Default([](Operation *) { return std::nullopt; });
   }

@@ -42,6 +42,7 @@ public:
   void lower(PlanOp op);
   void lower(GatherOp op);
   void lower(SegmentedMatmulOp op);
+  void lowerRagged(SegmentedMatmulOp op);
   void lower(CombineOp op);
 
 private:
@@ -251,7 +252,48 @@ void Loops::lower(GatherOp op) {
   });
 }
 
+void Loops::lowerRagged(SegmentedMatmulOp op) {
+  // An element at a time, each with the one module that its row belongs to, if any.
+  const int64_t rank = op.getInitType().getRank();
+  const unsigned first = op.firstOfModules();
+  nest(op.getInit(), rank, [&](Indices at) {
+    Value row = index(0);
+    for (int64_t d = 0; d + 1 < rank; ++d)
+      row = arith::AddIOp::create(b, arith::MulIOp::create(b, row, dim(op.getInit(), d)), at[d]);
+    auto read = [&](Value memref, Value k) {
+      Indices own(at);
+      own.back() = k;
+      return load(memref, own);
+    };
+    Value sum = real(0), written = arith::ConstantOp::create(b, b.getBoolAttr(first != 0));
+    if (first)
+      sum = product(op, 0, sum, index(op.getReductionSize(0)), at.back(),
+                    [&](Value k) { return read(op.getSharedInput(), k); });
+    for (unsigned i = 0; i < op.countOfModules(); ++i) {
+      const int64_t module = (*op.getModules())[i];
+      Value from = loadIndex(op.getOffsets(), index(module));
+      Value to = loadIndex(op.getOffsets(), index(module + 1));
+      Value isOwn = arith::AndIOp::create(
+          b, isBelow(row, to), arith::CmpIOp::create(b, arith::CmpIPredicate::uge, row, from));
+      if (op.getColumns())
+        isOwn = arith::AndIOp::create(b, isOwn, isBelow(at.back(), index((*op.getColumns())[i])));
+      sum = when(isOwn, sum, [&] {
+        return product(
+            op, first + i, sum, index(op.getReductionSize(first + i)), at.back(), [&](Value k) {
+              return read(op.getInput(), arith::AddIOp::create(b, k, index(op.startOf(i))));
+            });
+      });
+      written = arith::OrIOp::create(b, written, isOwn);
+    }
+    auto choice = scf::IfOp::create(b, written, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(choice.thenBlock());
+    finish(op, sum, at, {});
+  });
+}
+
 void Loops::lower(SegmentedMatmulOp op) {
+  if (op.getModules())
+    return lowerRagged(op);
   for (unsigned e = 0; e < op.getWeights().size(); ++e) {
     Value from = loadIndex(op.getOffsets(), index(e)),
           to = loadIndex(op.getOffsets(), index(e + 1));

@@ -49,6 +49,22 @@ static ProductOpInterface productBehind(linalg::GenericOp op, OpOperand &operand
   return product;
 }
 
+/// The two values that an elementwise op adds and does nothing else with, but for rounding the sum
+/// to the type that they are stored in.
+static std::optional<std::pair<Value, Value>> addedBy(linalg::GenericOp op) {
+  auto stored = [](Value value) {
+    auto wider = value.getDefiningOp<arith::ExtFOp>();
+    return wider ? wider.getIn() : value;
+  };
+  Value sum = cast<linalg::YieldOp>(op.getBody()->getTerminator()).getOperand(0);
+  if (auto rounded = sum.getDefiningOp<arith::TruncFOp>())
+    sum = rounded.getIn();
+  auto add = sum.getDefiningOp<arith::AddFOp>();
+  if (!add)
+    return std::nullopt;
+  return std::pair(stored(add.getLhs()), stored(add.getRhs()));
+}
+
 namespace {
 /// dispatch.matmul(x, w) + dispatch.matmul(z, b)  →  dispatch.matmul(x, z; w, b)
 struct MergeAddedMatmuls : OpRewritePattern<linalg::GenericOp> {
@@ -57,13 +73,9 @@ struct MergeAddedMatmuls : OpRewritePattern<linalg::GenericOp> {
   LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
     if (!isElementwise(op) || op.getNumDpsInputs() != 2)
       return failure();
-    auto operations = op.getBody()->without_terminator();
-    auto add = llvm::hasSingleElement(operations) ? dyn_cast<arith::AddFOp>(*operations.begin())
-                                                  : arith::AddFOp();
-    auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
     BlockArgument a = op.getBody()->getArgument(0), b = op.getBody()->getArgument(1);
-    if (!add || yield.getOperand(0) != add.getResult() ||
-        !((add.getLhs() == a && add.getRhs() == b) || (add.getLhs() == b && add.getRhs() == a)))
+    auto add = addedBy(op);
+    if (!add || !((add->first == a && add->second == b) || (add->first == b && add->second == a)))
       return failure();
     auto behind = [&](int64_t i) {
       ProductOpInterface product = productBehind(op, *op.getDpsInputOperand(i));
@@ -71,10 +83,11 @@ struct MergeAddedMatmuls : OpRewritePattern<linalg::GenericOp> {
     };
     MatmulOp first = behind(0), second = behind(1);
     if (!first || !second || !first.getEpilogue().empty() || !second.getEpilogue().empty() ||
-        first.getInitType() != second.getInitType())
+        first.getInitType() != second.getInitType() ||
+        first.getInitType().getElementType() != getElementTypeOrSelf(op->getResult(0)))
       return failure();
-    // The longer sum comes first: the other is the low-rank branch.
-    if (first.getReductionSize(0) < second.getReductionSize(0))
+    // As they stand: rows of several tasks have the low-rank module last whatever its rank.
+    if (add->first == b)
       std::swap(first, second);
     SmallVector<Value> inputs(first.getInputs()), weights(first.getWeights());
     llvm::append_range(inputs, second.getInputs());

@@ -110,6 +110,19 @@ void KernelBuilder::loop(Value from, Value to, int64_t step, function_ref<void(V
   });
 }
 
+void KernelBuilder::loopBelow(Value end, ValueRange inits, function_ref<Values(ValueRange)> body) {
+  scf::WhileOp::create(
+      *this, inits.getTypes(), inits,
+      [&](OpBuilder &builder, Location loc, ValueRange carried) {
+        Value isBelow =
+            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, carried.front(), end);
+        scf::ConditionOp::create(builder, loc, isBelow, carried);
+      },
+      [&](OpBuilder &builder, Location loc, ValueRange carried) {
+        scf::YieldOp::create(builder, loc, body(carried));
+      });
+}
+
 scf::ParallelOp KernelBuilder::parallel(Value count, function_ref<void(Value)> body) {
   auto op =
       scf::ParallelOp::create(*this, ValueRange{index(0)}, ValueRange{count}, ValueRange{index(1)});

@@ -136,6 +136,8 @@ public:
   Values loop(Value from, Value to, int64_t step, ValueRange inits,
               llvm::function_ref<Values(Value, ValueRange)> body);
   void loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body);
+  /// Goes on as long as the first carried value is below `end`; `body` returns the next ones.
+  void loopBelow(Value end, ValueRange inits, llvm::function_ref<Values(ValueRange)> body);
   mlir::scf::ParallelOp parallel(Value count, llvm::function_ref<void(Value)> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,
                   llvm::function_ref<void()> otherwise = nullptr);

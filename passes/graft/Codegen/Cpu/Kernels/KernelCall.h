@@ -54,6 +54,7 @@ std::optional<KernelCall> prepareLayerNorm(dispatch::LayerNormOp op, KernelBuild
 std::optional<KernelCall> preparePlan(dispatch::PlanOp op, KernelBuilder &b);
 std::optional<KernelCall> prepareGather(dispatch::GatherOp op, KernelBuilder &b);
 std::optional<KernelCall> prepareSegmentedMatmul(dispatch::SegmentedMatmulOp op, KernelBuilder &b);
+std::optional<KernelCall> prepareSegmentedLowRank(dispatch::SegmentedMatmulOp op, KernelBuilder &b);
 std::optional<KernelCall> prepareCombine(dispatch::CombineOp op, KernelBuilder &b);
 
 /// True if `viewAsRows` works: floats that kernels read, the last dimension dense, the others one

@@ -54,7 +54,7 @@ void PanelProduct::build(Value nb, Value first, Value last) {
 
 /// One panel, of which `width` columns count, for the rows [first, last).
 void PanelProduct::buildPanel(Value nb, Value first, Value last, int64_t width) {
-  int64_t lanes = b.target.lanes, tile = b.target.tileRows();
+  int64_t lanes = b.target.lanes;
   unsigned vectors = (width + lanes - 1) / lanes;
   masks.assign(vectors, Value());
   if (width % lanes)
@@ -74,64 +74,113 @@ void PanelProduct::buildPanel(Value nb, Value first, Value last, int64_t width) 
                            : b.broadcast(type ? b.loadElement(extra, {}) : extra));
   }
 
-  Value count = b.sub(last, first), tiles = b.ceilDiv(count, b.index(tile));
+  Type element = cast<MemRefType>(out.getType()).getElementType();
+  if (epilogue)
+    waiting = b.scratch({int64_t(b.target.tileRows()), b.target.panel()});
+  auto build = [&](Value m0, unsigned rows) { buildTile(nb, m0, rows, vectors); };
+  auto after = [&](Value m0, Value m1) {
+    b.loop(m0, m1, 1, [&](Value row) {
+      for (unsigned v = 0; v < vectors; ++v) {
+        Value sum = b.loadVector(waiting, {b.sub(row, m0), b.index(v * lanes)});
+        Values arguments{b.narrow(sum, element)};
+        for (auto [extra, values] : llvm::zip(extras, byColumn))
+          arguments.push_back(values.empty() ? b.loadElements(extra, {row, starts[v]}, masks[v])
+                                             : values[v]);
+        Value result = vectorize(b, *epilogue, arguments)[0];
+        b.storeVector(result, out, {row, starts[v]}, masks[v]);
+      }
+    });
+  };
+  After afterTile = epilogue ? After(after) : After();
+  if (cut)
+    cut(first, last, {nb, first, {}, starts, masks}, build, afterTile);
+  else
+    eachTile(b, first, last, b.target.tileRows(), build, afterTile);
+}
+
+void graft::eachTile(KernelBuilder &b, Value first, Value last, unsigned most,
+                     PanelProduct::Build build, PanelProduct::After after) {
+  Value count = b.sub(last, first), tiles = b.ceilDiv(count, b.index(most));
   // The row is carried: were it a sum, LLVM would keep a pointer for each row of a tile and spill
   // them.
-  b.loop(b.index(0), tiles, 1, {first}, [&](Value t, ValueRange carried) -> Values {
+  b.loop(b.index(0), tiles, 1, {first}, [&](Value t, ValueRange carried) -> KernelBuilder::Values {
     Value m0 = carried[0], m1 = b.add(first, b.share(b.add(t, 1), tiles, count));
-    b.switchExact(b.sub(m1, m0), tile, [&](unsigned rows) { buildTile(nb, m0, rows, vectors); });
-    if (epilogue)
-      b.loop(m0, m1, 1, [&](Value row) {
-        for (unsigned v = 0; v < vectors; ++v) {
-          Values arguments{b.loadElements(out, {row, starts[v]}, masks[v])};
-          for (auto [extra, values] : llvm::zip(extras, byColumn))
-            arguments.push_back(values.empty() ? b.loadElements(extra, {row, starts[v]}, masks[v])
-                                               : values[v]);
-          Value result = vectorize(b, *epilogue, arguments)[0];
-          b.storeVector(result, out, {row, starts[v]}, masks[v]);
-        }
-      });
+    b.switchExact(b.sub(m1, m0), most, [&](unsigned rows) { build(m0, rows); });
+    if (after)
+      after(m0, m1);
     return {m1};
   });
 }
 
 /// The sums of `rows` rows by `vectors` vectors of columns.
 void PanelProduct::buildTile(Value nb, Value m0, unsigned rows, unsigned vectors) {
-  Values row, sums(rows * vectors, b.splat(0.0f)), lane;
+  Values row, sums(rows * vectors, b.splat(0.0f));
   for (unsigned r = 0; r < rows; ++r)
     row.push_back(b.add(m0, r));
+  for (auto [x, w] : llvm::zip(inputs, weights))
+    sums = accumulate(b, x, w, nb, row, vectors, sums);
+  const Tile tile{nb, m0, row, starts, masks};
+  if (finish)
+    finish(tile, sums);
+  else
+    store(tile, sums);
+}
+
+void PanelProduct::store(const Tile &tile, ValueRange sums) {
+  const unsigned vectors = tile.starts.size();
+  for (auto [r, row] : llvm::enumerate(tile.rows))
+    for (unsigned v = 0; v < vectors; ++v)
+      if (epilogue)
+        b.storeVector(sums[r * vectors + v], waiting,
+                      {b.sub(row, tile.first), b.index(v * b.target.lanes)});
+      else
+        b.storeVector(sums[r * vectors + v], out, {row, tile.starts[v]}, tile.masks[v]);
+}
+
+KernelBuilder::Values graft::accumulate(KernelBuilder &b, Value x, Value w, Value panel,
+                                        ValueRange rows, unsigned vectors,
+                                        KernelBuilder::Values sums, Value start) {
+  using Values = KernelBuilder::Values;
+  Values lane;
   for (unsigned v = 0; v < vectors; ++v)
     lane.push_back(b.index(v * b.target.lanes));
-  for (auto [x, w] : llvm::zip(inputs, weights)) {
-    int64_t k = cast<MemRefType>(w.getType()).getDimSize(1), whole = k - k % kUnroll;
-    auto step = [&, x = x, w = w](Value at, ValueRange carried) {
-      Values b0, next;
-      for (unsigned v = 0; v < vectors; ++v)
-        b0.push_back(b.loadVector(w, {nb, at, lane[v]}));
-      Value ahead = b.add(at, kPrefetch);
-      for (unsigned v = 0; v < vectors; ++v)
-        memref::PrefetchOp::create(b, w, ValueRange{nb, ahead, lane[v]}, /*isWrite=*/false,
-                                   /*localityHint=*/2, /*isDataCache=*/true);
-      for (unsigned r = 0; r < rows; ++r) {
-        Value a = b.broadcast(b.load(x, {row[r], at}));
-        for (unsigned v = 0; v < vectors; ++v)
-          next.push_back(b.fma(a, b0[v], carried[r * vectors + v]));
-      }
-      return next;
-    };
-    if (whole)
-      sums = b.loop(b.index(0), b.index(whole), kUnroll, sums, [&](Value at, ValueRange carried) {
-        Values next(carried);
-        for (int64_t u = 0; u < kUnroll; ++u)
-          next = step(b.add(at, u), next);
-        return next;
-      });
-    for (int64_t u = whole; u < k; ++u)
-      sums = step(b.index(u), sums);
-  }
-  for (unsigned r = 0; r < rows; ++r)
+  auto step = [&](Value at, ValueRange carried) {
+    Values b0, next;
     for (unsigned v = 0; v < vectors; ++v)
-      b.storeVector(sums[r * vectors + v], out, {row[r], starts[v]}, masks[v]);
+      b0.push_back(b.loadVector(w, {panel, at, lane[v]}));
+    Value ahead = b.add(at, kPrefetch);
+    for (unsigned v = 0; v < vectors; ++v)
+      memref::PrefetchOp::create(b, w, ValueRange{panel, ahead, lane[v]}, /*isWrite=*/false,
+                                 /*localityHint=*/2, /*isDataCache=*/true);
+    Value own = start ? b.add(start, at) : at;
+    for (unsigned r = 0; r < rows.size(); ++r) {
+      Value a = b.broadcast(b.load(x, {rows[r], own}));
+      for (unsigned v = 0; v < vectors; ++v)
+        next.push_back(b.fma(a, b0[v], carried[r * vectors + v]));
+    }
+    return next;
+  };
+  auto steps = [&](Value from, Value to, int64_t unroll) {
+    sums = b.loop(from, to, unroll, sums, [&](Value at, ValueRange carried) {
+      Values next(carried);
+      for (int64_t u = 0; u < unroll; ++u)
+        next = step(b.add(at, u), next);
+      return next;
+    });
+  };
+  int64_t k = cast<MemRefType>(w.getType()).getDimSize(1);
+  if (ShapedType::isDynamic(k)) {
+    Value all = b.dim(w, 1), whole = b.sub(all, b.rem(all, b.index(kUnroll)));
+    steps(b.index(0), whole, kUnroll);
+    steps(whole, all, 1);
+    return sums;
+  }
+  int64_t whole = k - k % kUnroll;
+  if (whole)
+    steps(b.index(0), b.index(whole), kUnroll);
+  for (int64_t u = whole; u < k; ++u)
+    sums = step(b.index(u), sums);
+  return sums;
 }
 
 bool graft::hasKernelEpilogue(ProductOpInterface op) {
