@@ -16,15 +16,10 @@ using namespace graft::modular;
 #define GET_OP_CLASSES
 #include "graft/Modular/ModularExposure.cpp.inc"
 
-/// Who looks at routes.
-struct ObserverResource : SideEffects::Resource::Base<ObserverResource> {
-  StringRef getName() final { return "GraftRouteObserver"; }
-};
-
 void ExposeOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   if (getFixed())
-    effects.emplace_back(MemoryEffects::Write::get(), ObserverResource::get());
+    effects.emplace_back(MemoryEffects::Write::get());
 }
 
 LogicalResult ExposeOp::verify() {

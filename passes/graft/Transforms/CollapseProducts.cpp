@@ -49,7 +49,7 @@ static llvm::DenseSet<Operation *> getParametersOfRows(ArrayRef<StageBody> bodie
 }
 
 /// Two products of which the second reads the first, and nothing else does, where what is between
-/// them is not narrower than both ends: then one is less work, and no task has more to store.
+/// them is no narrower than either end: then one is less work, and no task has more to store.
 static bool canCollapse(const StageProduct &first, const StageProduct &second) {
   // Without a Gemm there is nowhere to put the first one's bias.
   return first.result().hasOneUse() && first.out == second.in && first.in <= first.out &&
@@ -106,14 +106,20 @@ struct CollapseProductsPass : graft::impl::CollapseProductsPassBase<CollapseProd
   void runOnOperation() override {
     SmallVector<StageBody> bodies = getStageBodies(getOperation());
     const llvm::DenseSet<Operation *> ofRows = getParametersOfRows(bodies);
-    for (StageBody &body : bodies)
-      if (failed(run(body, ofRows)))
+    bool any = false;
+    for (StageBody &body : bodies) {
+      FailureOr<bool> changed = run(body, ofRows);
+      if (failed(changed))
         return signalPassFailure();
+      any |= *changed;
+    }
+    if (!any)
+      return;
     mergeStageBodies(getOperation());
     eraseUnusedParameters(getOperation());
   }
 
-  static LogicalResult run(StageBody &body, const llvm::DenseSet<Operation *> &ofRows) {
+  static FailureOr<bool> run(StageBody &body, const llvm::DenseSet<Operation *> &ofRows) {
     bool any = false;
     auto isOfRows = [&](const StageProduct &product) {
       return llvm::any_of(body.stages, [&](StageOp stage) {
@@ -133,7 +139,7 @@ struct CollapseProductsPass : graft::impl::CollapseProductsPassBase<CollapseProd
     }
     if (any)
       body.clean();
-    return success();
+    return any;
   }
 };
 } // namespace

@@ -77,8 +77,7 @@ static std::optional<reference::Tensor> read(const StageBody &body, StageOp stag
   auto type = dyn_cast<RankedTensorType>(argument.getType());
   if (!slot || !type || !isa<FloatType>(type.getElementType()) || type.getNumElements() > kMost)
     return std::nullopt;
-  ParameterOp parameter = StageBody::parameterAt(stage, *slot);
-  auto values = readElements(parameter, parameter.getValue());
+  FailureOr<std::vector<double>> values = StageBody::read(stage, *slot);
   if (failed(values))
     return std::nullopt;
   return reference::Tensor(reference::Tensor::Float, type.getShape(), std::move(*values));
@@ -240,7 +239,8 @@ static void foldRoutes(StageBody &body, const Routes &routes) {
 // All bodies
 //===----------------------------------------------------------------------===//
 
-static void foldBody(mlir::ModuleOp module, StageBody body) {
+/// True if a route of it was folded.
+static bool foldBody(mlir::ModuleOp module, StageBody body) {
   std::vector<std::pair<Routes, StageBody>> groups;
   for (StageOp stage : body.stages) {
     Routes routes = evaluate(body, stage);
@@ -251,7 +251,7 @@ static void foldBody(mlir::ModuleOp module, StageBody body) {
       same->second.stages.push_back(stage);
   }
   if (llvm::none_of(groups, [](auto &group) { return group.first.any(); }))
-    return;
+    return false;
   SymbolTable symbols(module);
   OpBuilder builder(body.function);
   builder.setInsertionPointAfter(body.function);
@@ -268,14 +268,18 @@ static void foldBody(mlir::ModuleOp module, StageBody body) {
     // What was within an apply may have a constant route as well.
     foldBody(module, copy);
   }
+  return true;
 }
 
 namespace {
 struct FoldRoutesPass : graft::impl::FoldRoutesPassBase<FoldRoutesPass> {
   void runOnOperation() override {
     mlir::ModuleOp module = getOperation();
+    bool any = false;
     for (const StageBody &body : getStageBodies(module))
-      foldBody(module, body);
+      any |= foldBody(module, body);
+    if (!any)
+      return;
     mergeStageBodies(module);
     eraseUnusedParameters(module);
   }

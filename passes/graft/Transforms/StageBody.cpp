@@ -32,6 +32,11 @@ ParameterOp StageBody::parameterAt(StageOp stage, int64_t slot) {
   return SymbolTable::lookupNearestSymbolFrom<ParameterOp>(stage, symbol);
 }
 
+FailureOr<std::vector<double>> StageBody::read(StageOp stage, int64_t slot) {
+  ParameterOp parameter = parameterAt(stage, slot);
+  return readElements(parameter, parameter.getValue());
+}
+
 BlockArgument StageBody::addSlot(ArrayRef<ParameterOp> ofStages) {
   Builder builder(function.getContext());
   const int64_t slot = int64_t(StageOp(stages.front()).getParameters().size());

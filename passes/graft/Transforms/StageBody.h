@@ -23,6 +23,8 @@ struct StageBody {
   std::optional<int64_t> slotOf(mlir::Value argument) const;
   /// What `stage` runs on there.
   static modular::ParameterOp parameterAt(modular::StageOp stage, int64_t slot);
+  /// Its elements, in order; an error is reported.
+  static mlir::FailureOr<std::vector<double>> read(modular::StageOp stage, int64_t slot);
 
   /// An argument for a parameter of each stage, of one type.
   mlir::BlockArgument addSlot(llvm::ArrayRef<modular::ParameterOp> ofStages);

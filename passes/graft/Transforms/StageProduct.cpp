@@ -55,20 +55,15 @@ std::optional<StageProduct> graft::matchProduct(const StageBody &body, Operation
   return product;
 }
 
-static FailureOr<std::vector<double>> read(StageOp stage, int64_t slot) {
-  ParameterOp parameter = StageBody::parameterAt(stage, slot);
-  return readElements(parameter, parameter.getValue());
-}
-
 FailureOr<std::vector<double>> graft::readMatrix(const StageProduct &product, StageOp stage) {
-  FailureOr<std::vector<double>> matrix = read(stage, product.weight);
+  FailureOr<std::vector<double>> matrix = StageBody::read(stage, product.weight);
   if (succeeded(matrix) && product.outFirst)
     return transposed(*matrix, product.out, product.in);
   return matrix;
 }
 
 FailureOr<std::vector<double>> graft::readBias(const StageProduct &product, StageOp stage) {
-  return read(stage, *product.bias);
+  return StageBody::read(stage, *product.bias);
 }
 
 Value graft::buildProduct(OpBuilder &builder, const StageProduct &like, Value x, Value matrix,

@@ -21,18 +21,18 @@ using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
 
-/// Matrices (in, out) side by side.
+/// The products' matrices of `rows` rows each, side by side.
 static std::vector<double> sideBySide(ArrayRef<StageProduct> products,
-                                      ArrayRef<std::vector<double>> matrices) {
+                                      ArrayRef<std::vector<double>> matrices, int64_t rows) {
   std::vector<double> all;
-  for (int64_t i = 0; i < products.front().in; ++i)
+  for (int64_t i = 0; i < rows; ++i)
     for (auto [product, matrix] : llvm::zip(products, matrices))
       all.insert(all.end(), matrix.begin() + i * product.out,
                  matrix.begin() + (i + 1) * product.out);
   return all;
 }
 
-/// For each stage the parameters of all products as one, by what `read` gives of each product.
+/// For each stage the matrices or the biases of all products as one parameter.
 static FailureOr<Value> join(StageBody &body, ArrayRef<StageProduct> products, bool isBias) {
   OpBuilder before(body.function);
   Type element = getElementTypeOrSelf(products.front().result().getType());
@@ -54,12 +54,7 @@ static FailureOr<Value> join(StageBody &body, ArrayRef<StageProduct> products, b
       names.push_back(
           StageBody::parameterAt(stage, isBias ? *product.bias : product.weight).getSymName());
     }
-    std::vector<double> all;
-    if (isBias)
-      for (const std::vector<double> &part : parts)
-        llvm::append_range(all, part);
-    else
-      all = sideBySide(products, parts);
+    std::vector<double> all = sideBySide(products, parts, isBias ? 1 : products.front().in);
     made.push_back(createParameter(before, products.front().op->getLoc(), llvm::join(names, "+"),
                                    RankedTensorType::get(shape, element),
                                    roundElements(all, element)));
@@ -104,14 +99,20 @@ struct WidenProductsPass : graft::impl::WidenProductsPassBase<WidenProductsPass>
     for (auto stage : getOperation().getOps<StageOp>())
       for (auto parameter : stage.getParameters().getAsRange<FlatSymbolRefAttr>())
         ++uses[parameter.getAttr()];
-    for (StageBody &body : getStageBodies(getOperation()))
-      if (failed(run(body, uses)))
+    bool any = false;
+    for (StageBody &body : getStageBodies(getOperation())) {
+      FailureOr<bool> changed = run(body, uses);
+      if (failed(changed))
         return signalPassFailure();
+      any |= *changed;
+    }
+    if (!any)
+      return;
     mergeStageBodies(getOperation());
     eraseUnusedParameters(getOperation());
   }
 
-  static LogicalResult run(StageBody &body, const Uses &uses);
+  static FailureOr<bool> run(StageBody &body, const Uses &uses);
 };
 } // namespace
 
@@ -158,7 +159,7 @@ static SmallVector<SmallVector<StageProduct>> findGroups(StageBody &body, const 
   return groups;
 }
 
-LogicalResult WidenProductsPass::run(StageBody &body, const Uses &uses) {
+FailureOr<bool> WidenProductsPass::run(StageBody &body, const Uses &uses) {
   bool any = false;
   for (ArrayRef<StageProduct> group : findGroups(body, uses)) {
     if (!ownParameters(body, group, uses))
@@ -169,5 +170,5 @@ LogicalResult WidenProductsPass::run(StageBody &body, const Uses &uses) {
   }
   if (any)
     body.clean();
-  return success();
+  return any;
 }

@@ -238,13 +238,14 @@ Status Routes::compare(const RouterInfo &router, const graft_route &given, int64
     return status;
   const size_t slots = size_t(router.slots), bytes = slots * typeBytes(router.weightType);
   for (int64_t row = begin; row < end; ++row) {
-    const size_t here = size_t(row) * slots, from = size_t(positionOf(row)) * slots;
+    const auto position = size_t(positionOf(row));
+    const int64_t *route = chosen + size_t(row) * slots;
     const bool sameWeights =
         !given.weights || !weights ||
-        !std::memcmp(static_cast<const char *>(given.weights) + from / slots * bytes,
+        !std::memcmp(static_cast<const char *>(given.weights) + position * bytes,
                      static_cast<const char *>(weights) + size_t(row) * bytes, bytes);
-    if (!std::equal(chosen + here, chosen + here + slots, given.chosen + from) || !sameWeights)
-      return bad(router.name, "row " + std::to_string(positionOf(row)) +
+    if (!std::equal(route, route + slots, given.chosen + position * slots) || !sameWeights)
+      return bad(router.name, "row " + std::to_string(position) +
                                   ": expected the route of its task, which is compiled in");
   }
   return {};
