@@ -22,7 +22,7 @@ static constexpr uint32_t kAbi = 1;
 
 /// The names are known to LLVM: without no-builtins it would turn the loops into calls of
 /// themselves.
-static constexpr char kMemoryFunctions[] = R"(
+static constexpr char kSupportFunctions[] = R"(
 define ptr @memcpy(ptr noalias %d, ptr noalias %s, i64 %n) #0 {
 entry:
   %short = icmp ult i64 %n, 32
@@ -148,6 +148,22 @@ done:
   ret ptr %d
 }
 
+define bfloat @__truncsfbf2(float %x) #0 {
+entry:
+  %bits = bitcast float %x to i32
+  %high = lshr i32 %bits, 16
+  %odd = and i32 %high, 1
+  %half = add i32 %odd, 32767
+  %rounded = add i32 %bits, %half
+  %near = lshr i32 %rounded, 16
+  %quiet = or i32 %high, 64
+  %isnan = fcmp uno float %x, 0.0
+  %either = select i1 %isnan, i32 %quiet, i32 %near
+  %short = trunc i32 %either to i16
+  %result = bitcast i16 %short to bfloat
+  ret bfloat %result
+}
+
 attributes #0 = { "no-builtins" nounwind }
 )";
 
@@ -155,7 +171,7 @@ bool graft::emitDescriptor(const Descriptor &descriptor, const CpuTarget &target
                            std::string &object, std::string &error) {
   LLVMContext context;
   SMDiagnostic diagnostic;
-  std::unique_ptr<Module> module = parseAssemblyString(kMemoryFunctions, diagnostic, context);
+  std::unique_ptr<Module> module = parseAssemblyString(kSupportFunctions, diagnostic, context);
   if (!module) {
     error = diagnostic.getMessage().str();
     return false;
