@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 #define GRAFT_ARTIFACT_MAGIC 0x54465247u /* "GRFT" */
-#define GRAFT_ARTIFACT_ABI 1u
+#define GRAFT_ARTIFACT_ABI 2u
 #define GRAFT_MAX_RANK 8
 
 /// A dense row-major tensor. The data is 64-byte aligned where the host allocates it, and aligned
@@ -58,6 +58,22 @@ typedef struct graft_host {
   /// emptied in between (the manifest's `weighs` is false), what the first call leaves is weighed
   /// as it is.
   void (*route)(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights);
+
+  /// What follows is for the code of a graft_device alone; null, and absent, in other runs.
+  /// Enqueues a kernel, by its number in graft_device, after those before it. Grids and blocks have
+  /// one dimension; no blocks are no work. `arguments` has the address of each argument, which is
+  /// read before this returns.
+  /// \returns 0, or another value after a failure, which is then recorded
+  int32_t (*launch)(void *context, int64_t kernel, int64_t blocks, int64_t threads,
+                    int64_t shared_bytes, void **arguments);
+  /// On the device: the addresses of the stage's parameters, by slot.
+  const void *device_parameters;
+  /// On the device: a 32-bit word, 0 when the run begins. A kernel that finds the data at fault
+  /// puts 1 + the number of a message in the manifest (`device.checks`) there, the first one that
+  /// does so.
+  void *device_status;
+  /// How many multiprocessors the device has.
+  int64_t device_processors;
 } graft_host;
 
 /// The code of a stage. Stages that differ only in constants share it.
@@ -76,6 +92,19 @@ typedef struct graft_stage_code {
                  const int64_t *symbols, char *arena, const int64_t *offsets);
 } graft_stage_code;
 
+/// What a library has for a GPU.
+typedef struct graft_device {
+  const void *image; /* what cuModuleLoadData takes: PTX with its final 0, or a fatbin */
+  uint64_t image_bytes;
+  const char *const *kernels; /* names, by number */
+  uint64_t kernel_count;
+  /// As many as the artifact has, for the same stages: `run` takes addresses on the device for all
+  /// data (parameters, values, arena), reads none of it and enqueues kernels; `offsets` are of the
+  /// buffers that the manifest's `device.codes` tells. `run` is null where a stage runs on the host
+  /// alone.
+  const graft_stage_code *codes;
+} graft_device;
+
 typedef struct graft_artifact {
   uint32_t magic;
   uint32_t abi;
@@ -85,6 +114,7 @@ typedef struct graft_artifact {
   uint64_t weights_bytes;
   const graft_stage_code *codes;
   uint64_t code_count;
+  const graft_device *device; /* null: the library is for the CPU alone */
 } graft_artifact;
 
 /// The only exported symbol of a library; null if the library does not speak the host's ABI.

@@ -34,7 +34,7 @@ class Code(ctypes.Structure):
 class Artifact(ctypes.Structure):
     _fields_ = [("magic", ctypes.c_uint32), ("abi", ctypes.c_uint32), ("manifest_bytes", ctypes.c_uint64), ("manifest", ctypes.c_void_p),
                 ("weights", ctypes.c_void_p), ("weights_bytes", ctypes.c_uint64), ("codes", ctypes.POINTER(Code)),
-                ("code_count", ctypes.c_uint64)]
+                ("code_count", ctypes.c_uint64), ("device", ctypes.c_void_p)]
 
 
 def aligned(size):
@@ -49,7 +49,7 @@ class Library:
         query = self.lib.graft_artifact_query
         query.restype = ctypes.POINTER(Artifact)
         assert not query(99)
-        self.artifact = query(1).contents
+        self.artifact = query(2).contents
         assert self.artifact.magic == 0x54465247
         self.manifest = json.loads(ctypes.string_at(self.artifact.manifest, self.artifact.manifest_bytes))
         self.weights_file = np.fromfile(weights, np.uint8) if weights else None

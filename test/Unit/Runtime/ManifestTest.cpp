@@ -20,7 +20,7 @@ static constexpr uint64_t kWeights = 1024, kCodes = 2;
 
 static Json good() {
   return Json::parse(R"({
-    "graft": "0.1.0", "abi": 1, "backbone": "m.onnx",
+    "graft": "0.1.0", "abi": 2, "backbone": "m.onnx",
     "cpu": {"name": "generic", "features": ["avx2"]},
     "symbols": ["batch"],
     "inputs": [{"name": "x", "type": "f32", "dims": ["batch", 4]}],
@@ -190,7 +190,7 @@ TEST(ManifestTest, NamesFaultsOfRouters) {
 }
 
 TEST(ManifestTest, NamesEachFault) {
-  EXPECT_EQ(errorAt("/abi", "2"), "manifest: abi: expected an integer from 1 to 1, found 2");
+  EXPECT_EQ(errorAt("/abi", "1"), "manifest: abi: expected an integer from 2 to 2, found 1");
   EXPECT_EQ(errorAt("/graft", "1"), "manifest: graft: expected a string, found 1");
   EXPECT_EQ(errorAt("/cpu", "{}"), "manifest: cpu.name: missing");
   EXPECT_EQ(errorAt("/cpu/features/0", "3"),

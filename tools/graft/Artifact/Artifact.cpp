@@ -218,6 +218,13 @@ static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent
   descriptor.weightsBytes = weightsObject.empty() ? 0 : storage.bytes;
   for (unsigned code : content.codes)
     descriptor.codes.push_back(spec.codes[code].info.name);
+  if (spec.device) {
+    Descriptor::Device &device = descriptor.device.emplace();
+    device.image = spec.device->image;
+    device.kernels = spec.device->kernels;
+    for (unsigned code : content.codes)
+      device.codes.push_back(spec.codes[code].device ? spec.codes[code].device->name : "");
+  }
   std::string object, error;
   if (!emitDescriptor(descriptor, spec.target, object, error))
     return emitError(loc) << error;

@@ -28,7 +28,14 @@ struct ArtifactSpec {
   /// A stage's code, once for all stages that share it.
   struct Code {
     StageCode info;
-    std::string object; ///< a relocatable object; one object may define several codes
+    std::string object;              ///< a relocatable object; one object may define several codes
+    std::optional<StageCode> device; ///< the same stage for the device, if it can run there
+  };
+  /// What runs on a GPU.
+  struct Device {
+    std::string image;   ///< PTX or a fatbin
+    unsigned capability; ///< the least compute capability, as 80
+    std::vector<std::string> kernels, checks;
   };
   /// What fills a slot of the parameter table.
   struct Parameter {
@@ -68,6 +75,7 @@ struct ArtifactSpec {
   std::vector<Tensor> inputs; ///< also the first values
   std::vector<Tensor> values; ///< those after the inputs
   std::vector<Code> codes;
+  std::optional<Device> device;
   std::vector<Stage> stages;
   std::vector<Task> tasks;
   llvm::json::Object rows;

@@ -18,7 +18,7 @@ using namespace llvm;
 using namespace graft;
 
 static constexpr uint32_t kMagic = 0x54465247; // "GRFT"
-static constexpr uint32_t kAbi = 1;
+static constexpr uint32_t kAbi = 2;
 
 /// The names are known to LLVM: without no-builtins it would turn the loops into calls of
 /// themselves.
@@ -189,29 +189,50 @@ bool graft::emitDescriptor(const Descriptor &descriptor, const CpuTarget &target
 
   Constant *manifest = constant(
       ConstantDataArray::getString(context, descriptor.manifest, /*AddNull=*/true), "manifest");
-  SmallVector<Constant *> codes;
   StructType *codeType = StructType::get(pointer, pointer);
-  for (const std::string &name : descriptor.codes) {
-    auto function = [&](const char *prefix) {
-      return cast<Constant>(hidden(cast<GlobalValue>(
-          module->getOrInsertFunction(prefix + name, Type::getVoidTy(context)).getCallee())));
-    };
-    codes.push_back(
-        ConstantStruct::get(codeType, function("graft_shape."), function("graft_run.")));
+  Constant *null = ConstantPointerNull::get(pointer);
+  auto buildCodes = [&](ArrayRef<std::string> names, const Twine &table) {
+    SmallVector<Constant *> codes;
+    for (const std::string &name : names) {
+      auto function = [&](const char *prefix) -> Constant * {
+        if (name.empty())
+          return null;
+        return cast<Constant>(hidden(cast<GlobalValue>(
+            module->getOrInsertFunction(prefix + name, Type::getVoidTy(context)).getCallee())));
+      };
+      codes.push_back(
+          ConstantStruct::get(codeType, function("graft_shape."), function("graft_run.")));
+    }
+    return constant(ConstantArray::get(ArrayType::get(codeType, codes.size()), codes), table);
+  };
+  Constant *table = buildCodes(descriptor.codes, "codes");
+  Constant *device = null;
+  if (descriptor.device) {
+    const Descriptor::Device &of = *descriptor.device;
+    SmallVector<Constant *> kernels;
+    for (const std::string &kernel : of.kernels)
+      kernels.push_back(constant(ConstantDataArray::getString(context, kernel), "kernel"));
+    auto *image = constant(ConstantDataArray::getString(context, of.image), "image");
+    image->setAlignment(Align(16));
+    device =
+        constant(ConstantStruct::getAnon(
+                     {image, ConstantInt::get(i64, of.image.size() + 1),
+                      constant(ConstantArray::get(ArrayType::get(pointer, kernels.size()), kernels),
+                               "kernels"),
+                      ConstantInt::get(i64, kernels.size()), buildCodes(of.codes, "device_codes")}),
+                 "device");
   }
-  Constant *table =
-      constant(ConstantArray::get(ArrayType::get(codeType, codes.size()), codes), "codes");
   Constant *weights = ConstantPointerNull::get(pointer);
   if (descriptor.weightsBytes)
     weights = cast<Constant>(
         hidden(new GlobalVariable(*module, Type::getInt8Ty(context), /*isConstant=*/true,
                                   GlobalValue::ExternalLinkage, nullptr, "graft_weights")));
-  Constant *artifact =
-      constant(ConstantStruct::getAnon({ConstantInt::get(i32, kMagic), ConstantInt::get(i32, kAbi),
-                                        ConstantInt::get(i64, descriptor.manifest.size()), manifest,
-                                        weights, ConstantInt::get(i64, descriptor.weightsBytes),
-                                        table, ConstantInt::get(i64, codes.size())}),
-               "artifact");
+  Constant *artifact = constant(
+      ConstantStruct::getAnon({ConstantInt::get(i32, kMagic), ConstantInt::get(i32, kAbi),
+                               ConstantInt::get(i64, descriptor.manifest.size()), manifest, weights,
+                               ConstantInt::get(i64, descriptor.weightsBytes), table,
+                               ConstantInt::get(i64, descriptor.codes.size()), device}),
+      "artifact");
 
   Function *query = Function::Create(FunctionType::get(pointer, {i32}, false),
                                      GlobalValue::ExternalLinkage, "graft_artifact_query", *module);

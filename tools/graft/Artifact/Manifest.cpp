@@ -109,7 +109,7 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
   };
   out.object([&] {
     out.attribute("graft", GRAFT_VERSION);
-    out.attribute("abi", 1);
+    out.attribute("abi", 2);
     out.attribute("backbone", text(spec.backbone));
     out.attributeObject("cpu", [&] {
       out.attribute("name", spec.target.name);
@@ -137,15 +137,33 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
         out.attribute("bytes", int64_t(weightsFile->bytes));
         out.attribute("sha256", weightsFile->sha256);
       });
-    out.attributeArray("codes", [&] {
-      for (unsigned code : content.codes)
-        out.object([&] {
-          out.attributeArray("buffers", [&] {
-            for (auto [first, last] : spec.codes[code].info.buffers)
-              out.value(json::Array{first, last});
-          });
+    auto code = [&](const StageCode &info) {
+      out.object([&] {
+        out.attributeArray("buffers", [&] {
+          for (auto [first, last] : info.buffers)
+            out.value(json::Array{first, last});
         });
+      });
+    };
+    out.attributeArray("codes", [&] {
+      for (unsigned number : content.codes)
+        code(spec.codes[number].info);
     });
+    if (spec.device)
+      out.attributeObject("device", [&] {
+        out.attribute("capability", int64_t(spec.device->capability));
+        out.attributeArray("codes", [&] {
+          for (unsigned number : content.codes)
+            if (const std::optional<StageCode> &info = spec.codes[number].device)
+              code(*info);
+            else
+              out.value(nullptr);
+        });
+        out.attributeArray("checks", [&] {
+          for (const std::string &check : spec.device->checks)
+            out.value(check);
+        });
+      });
     out.attributeArray("values", [&] {
       for (const ArtifactSpec::Tensor &input : spec.inputs)
         tensor(input, /*named=*/false);

@@ -28,7 +28,7 @@ static const float weights[64]
 #endif
 
 static const char manifest[] =
-    "{\"graft\":\"0.1.0\",\"abi\":1,\"backbone\":\"fake.onnx\","
+    "{\"graft\":\"0.1.0\",\"abi\":2,\"backbone\":\"fake.onnx\","
     "\"cpu\":{\"name\":\"generic\",\"features\":[\"sse2\"]},"
     "\"symbols\":[\"batch\",\"seq\"],"
     "\"inputs\":[{\"name\":\"x\",\"type\":\"f32\",\"dims\":[\"batch\",\"seq\"]},"
@@ -230,7 +230,8 @@ static const graft_artifact artifact = {GRAFT_ARTIFACT_MAGIC,
                                         sizeof(weights),
 #endif
                                         codes,
-                                        sizeof(codes) / sizeof(codes[0])};
+                                        sizeof(codes) / sizeof(codes[0]),
+                                        NULL};
 
 __attribute__((visibility("default"))) const graft_artifact *graft_artifact_query(uint32_t abi) {
   return abi == GRAFT_ARTIFACT_ABI ? &artifact : NULL;

@@ -42,7 +42,7 @@ static const float weights[32] __attribute__((aligned(64))) = {[0] = 1, [16] = 2
   "\"bytes\":16}]"
 
 static const char manifest[] =
-    "{\"graft\":\"0.1.0\",\"abi\":1,\"backbone\":\"routers.onnx\","
+    "{\"graft\":\"0.1.0\",\"abi\":2,\"backbone\":\"routers.onnx\","
     "\"cpu\":{\"name\":\"generic\",\"features\":[\"sse2\"]},"
     "\"symbols\":[" SYMBOLS "],"
     "\"inputs\":[{\"name\":\"x\",\"type\":\"f32\",\"dims\":[" BATCH "," SEQ ",3]}],"
@@ -152,7 +152,8 @@ static const graft_artifact artifact = {GRAFT_ARTIFACT_MAGIC,
                                         weights,
                                         sizeof(weights),
                                         codes,
-                                        sizeof(codes) / sizeof(codes[0])};
+                                        sizeof(codes) / sizeof(codes[0]),
+                                        NULL};
 
 __attribute__((visibility("default"))) const graft_artifact *graft_artifact_query(uint32_t abi) {
   return abi == GRAFT_ARTIFACT_ABI ? &artifact : NULL;
