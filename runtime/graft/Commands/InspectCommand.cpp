@@ -112,7 +112,21 @@ static Json moduleFacts(const Json &manifest, const Json &routers) {
   return modules;
 }
 
-static Json libraryFacts(const std::string &path, const Json &manifest, const Status &runnable) {
+/// What it has for a GPU, and whether there is one here.
+static Json deviceFacts(const Library &library, const Json &manifest) {
+  Json facts;
+  facts["capability"] = manifest["device"]["capability"];
+  facts["here"] = graft_library_device(library.get());
+  const Json &codes = manifest["device"]["codes"];
+  facts["codes"] = codes.size() - size_t(std::count(codes.begin(), codes.end(), Json()));
+  facts["kernels"] = Json::array();
+  for (size_t i = 0; i < graft_kernel_count(library.get()); ++i)
+    facts["kernels"].push_back(graft_kernel_name(library.get(), i));
+  return facts;
+}
+
+static Json libraryFacts(const std::string &path, const Library &library, const Json &manifest,
+                         const Status &runnable) {
   Json facts;
   facts["file"] = path;
   struct stat file;
@@ -125,6 +139,8 @@ static Json libraryFacts(const std::string &path, const Json &manifest, const St
                   {"runs_here", !runnable.failed()}};
   if (runnable.failed())
     facts["cpu"]["reason"] = runnable.message();
+  if (graft_library_device(library.get()))
+    facts["device"] = deviceFacts(library, manifest);
   facts["symbols"] = manifest["symbols"];
   facts["inputs"] = manifest["inputs"];
   facts["tasks"] = Json::array();
@@ -252,6 +268,12 @@ static void printText(const Json &facts) {
       << ")\n";
   if (facts["cpu"].contains("reason"))
     out << "does not run here: " << plain(facts["cpu"]["reason"]) << "\n";
+  if (facts.contains("device")) {
+    const Json &device = facts["device"];
+    out << "device: sm_" << device["capability"] << " or newer; here " << plain(device["here"])
+        << "\nkernels: " << device["kernels"].size() << " for " << device["codes"]
+        << " bodies: " << joined(device["kernels"]) << "\n";
+  }
   out << "weights: " << bytesText(facts["weights"]["bytes"]) << " in " << facts["weights"]["pieces"]
       << " pieces";
   if (facts["weights"].contains("file"))
@@ -295,7 +317,7 @@ int graft::commands::inspectCommand(const std::string &path, bool json) {
   size_t bytes = 0;
   const char *text = graft_library_manifest(library.get(), &bytes);
   // The runtime has checked it.
-  Json facts = libraryFacts(path, Json::parse(text, text + bytes), runnable);
+  Json facts = libraryFacts(path, library, Json::parse(text, text + bytes), runnable);
   if (json)
     printJson(facts);
   else

@@ -189,6 +189,8 @@ nlohmann::ordered_json Session::facts() const {
   object["library"] = libraryPath;
   object[rows ? "row_tasks" : "tasks"] = taskNames;
   object["threads"] = threadCount;
+  if (const char *where = device())
+    object["device"] = where;
   object["inputs"] = nlohmann::ordered_json::array();
   for (size_t i = 0; i < tensors.size(); ++i)
     object["inputs"].push_back(describe(names[i].c_str(), tensors[i]));

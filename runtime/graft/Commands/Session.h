@@ -55,7 +55,10 @@ public:
   Status query(Result &result) const;
   Status run(const graft_request &request, Result *result) const;
 
-  /// {"library", "tasks" or "row_tasks", "threads", "inputs"}
+  /// Where the last run was; null for libraries that are for the CPU alone.
+  const char *device() const { return graft_library_device(handle.get()); }
+
+  /// {"library", "tasks" or "row_tasks", "threads", "device" if it has code for one, "inputs"}
   nlohmann::ordered_json facts() const;
   /// "topic, lang on 2 threads"
   std::string headline() const;

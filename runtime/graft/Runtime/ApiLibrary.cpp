@@ -62,6 +62,25 @@ const char *graft_library_manifest(const graft_library *library, size_t *bytes) 
   return text.data();
 }
 
+const char *graft_library_device(const graft_library *library) {
+  DeviceLibrary *device = library ? library->library->device() : nullptr;
+  try {
+    return device ? device->text() : nullptr;
+  } catch (const std::exception &) { // there is no memory for words
+    return nullptr;
+  }
+}
+
+size_t graft_kernel_count(const graft_library *library) {
+  DeviceLibrary *device = library ? library->library->device() : nullptr;
+  return device ? device->kernelCount() : 0;
+}
+
+const char *graft_kernel_name(const graft_library *library, size_t kernel) {
+  return kernel < graft_kernel_count(library) ? library->library->device()->kernelName(kernel)
+                                              : nullptr;
+}
+
 size_t graft_task_count(const graft_library *library) {
   return library ? library->library->manifest().tasks.size() : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "graft/Runtime/Execution.h"
 
+#include "graft/Runtime/DeviceExecution.h"
 #include "graft/Runtime/Tensor.h"
 
 #include <algorithm>
@@ -60,30 +61,38 @@ Status Execution::plan(const uint32_t *tasks, size_t taskCount, const BoundInput
   return {};
 }
 
+std::shared_ptr<const StagePlan> Execution::findPlan(const StageInfo &stage, uint32_t number,
+                                                     const graft_stage_code &code,
+                                                     const std::vector<Interval> &lives,
+                                                     const BoundInputs &inputs) {
+  context.planKey.clear();
+  context.planKey.push_back(number);
+  context.planKey.insert(context.planKey.end(), inputs.symbols.begin(), inputs.symbols.end());
+  if (std::shared_ptr<const StagePlan> plan = library.plans().find(context.planKey))
+    return plan;
+  auto fresh = std::make_shared<StagePlan>();
+  size_t dims = 0;
+  for (uint32_t value : stage.outputs)
+    dims += manifest.values[value].dims.size();
+  std::vector<int64_t> bytes(lives.size() + 1); // never an address of nothing
+  fresh->outputDims.assign(dims + 1, 0);
+  code.shape(inputs.symbols.data(), fresh->outputDims.data(), bytes.data());
+  bytes.resize(lives.size());
+  std::optional<int64_t> size = placeBuffers(lives, bytes, fresh->offsets);
+  if (!size)
+    return nullptr;
+  fresh->arenaBytes = *size;
+  library.plans().insert(context.planKey, fresh);
+  return fresh;
+}
+
 Status Execution::planStage(uint32_t index, const BoundInputs &inputs) {
   const StageInfo &stage = manifest.stages[index];
-  context.planKey.clear();
-  context.planKey.push_back(stage.code);
-  context.planKey.insert(context.planKey.end(), inputs.symbols.begin(), inputs.symbols.end());
-  std::shared_ptr<const StagePlan> plan = library.plans().find(context.planKey);
-  if (!plan) {
-    auto fresh = std::make_shared<StagePlan>();
-    size_t dims = 0;
-    for (uint32_t value : stage.outputs)
-      dims += manifest.values[value].dims.size();
-    const std::vector<Interval> &lives = manifest.codes[stage.code];
-    std::vector<int64_t> bytes(lives.size() + 1); // never an address of nothing
-    fresh->outputDims.assign(dims + 1, 0);
-    library.code(stage).shape(inputs.symbols.data(), fresh->outputDims.data(), bytes.data());
-    bytes.resize(lives.size());
-    std::optional<int64_t> size = placeBuffers(lives, bytes, fresh->offsets);
-    if (!size)
-      return inputError("the inputs are too large: the memory of stage " + std::to_string(index) +
-                        " has no size");
-    fresh->arenaBytes = *size;
-    library.plans().insert(context.planKey, fresh);
-    plan = std::move(fresh);
-  }
+  std::shared_ptr<const StagePlan> plan =
+      findPlan(stage, stage.code, library.code(stage), manifest.codes[stage.code], inputs);
+  if (!plan)
+    return inputError("the inputs are too large: the memory of stage " + std::to_string(index) +
+                      " has no size");
 
   const int64_t *dims = plan->outputDims.data();
   for (uint32_t value : stage.outputs) {
@@ -110,10 +119,8 @@ void Execution::describe(OutputSlot &slot) const {
   slot.bytes = state.bytes;
 }
 
-/// Gives each value memory: a slot's where it is an output, else a part of the arena before that of
-/// the stages, which they use one after another.
-Status Execution::placeValues(const BoundInputs &inputs, std::vector<OutputSlot> &slots,
-                              char *&arena) {
+/// Puts inputs into their values, and allocates the outputs that the caller has no memory for.
+Status Execution::prepareSlots(const BoundInputs &inputs, std::vector<OutputSlot> &slots) {
   for (uint32_t i = 0; i < manifest.inputCount; ++i)
     context.values[i].tensor.data = inputs.tensors[i].data;
   if (!inputs.keys.empty())
@@ -139,7 +146,12 @@ Status Execution::placeValues(const BoundInputs &inputs, std::vector<OutputSlot>
       state.tensor.data = slot.data;
     }
   }
+  return {};
+}
 
+/// Gives each value that is no output a part of the arena before that of the stages, which they use
+/// one after another.
+Status Execution::placeValues(char *&arena) {
   int64_t total = 0, largest = 0;
   bool fits = true;
   auto inArena = [&](auto visit) {
@@ -172,22 +184,32 @@ Status Execution::placeValues(const BoundInputs &inputs, std::vector<OutputSlot>
 }
 
 Status Execution::run(const BoundInputs &inputs, std::vector<OutputSlot> &slots, int32_t threads) {
-  char *arena = nullptr;
-  if (Status status = placeValues(inputs, slots, arena); status.failed())
+  Status status = prepareSlots(inputs, slots);
+  if (status.failed())
     return status;
-  context.host.begin(threads, context.routes ? &*context.routes : nullptr);
-  Status status;
-  for (uint32_t stage : manifest.stageOrder) {
-    if (!context.stageUsed[stage])
-      continue;
-    status = runStage(stage, inputs, arena);
-    if (status.failed())
-      break;
-  }
+  DeviceExecution device(*this);
+  if (std::optional<Status> done = device.run(inputs, threads))
+    status = std::move(*done);
+  else
+    status = runOnHost(inputs, threads);
   if (!status.failed())
     status = deliver(slots);
   context.host.end();
   return status;
+}
+
+Status Execution::runOnHost(const BoundInputs &inputs, int32_t threads) {
+  char *arena = nullptr;
+  if (Status status = placeValues(arena); status.failed())
+    return status;
+  context.host.begin(threads, context.routes ? &*context.routes : nullptr);
+  for (uint32_t stage : manifest.stageOrder) {
+    if (!context.stageUsed[stage])
+      continue;
+    if (Status status = runStage(stage, inputs, arena); status.failed())
+      return status;
+  }
+  return {};
 }
 
 Status Execution::runStage(uint32_t index, const BoundInputs &inputs, char *arena) {

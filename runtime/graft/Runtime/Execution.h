@@ -11,7 +11,8 @@
 
 namespace graft::runtime {
 
-/// Runs the union of some tasks' paths once. Used for one set of inputs at a time: `plan`, then
+/// Runs the union of some tasks' paths once: on the library's device if it has one and that can do
+/// it, else on the CPU. Used for one set of inputs at a time: `plan`, then
 /// perhaps `run`.
 class Execution {
 public:
@@ -30,8 +31,18 @@ public:
   Status run(const BoundInputs &inputs, std::vector<OutputSlot> &slots, int32_t threads);
 
 private:
+  friend class DeviceExecution;
+
   Status planStage(uint32_t stage, const BoundInputs &inputs);
-  Status placeValues(const BoundInputs &inputs, std::vector<OutputSlot> &slots, char *&arena);
+  /// The plan of a code's memory, kept for the next run; null if it has no size.
+  /// \param number in the key of the plan
+  std::shared_ptr<const StagePlan> findPlan(const StageInfo &stage, uint32_t number,
+                                            const graft_stage_code &code,
+                                            const std::vector<Interval> &lives,
+                                            const BoundInputs &inputs);
+  Status prepareSlots(const BoundInputs &inputs, std::vector<OutputSlot> &slots);
+  Status placeValues(char *&arena);
+  Status runOnHost(const BoundInputs &inputs, int32_t threads);
   Status runStage(uint32_t stage, const BoundInputs &inputs, char *arena);
   Status takeDynamicOutput(uint32_t value, const graft_tensor &tensor);
   Status deliver(std::vector<OutputSlot> &slots);

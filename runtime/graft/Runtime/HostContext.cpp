@@ -36,6 +36,7 @@ HostContext::HostContext() {
   table.release = release;
   table.fail = fail;
   table.route = nullptr;
+  leaveDevice();
 }
 
 void HostContext::begin(int32_t count, RouteObserver *who) {
@@ -45,11 +46,31 @@ void HostContext::begin(int32_t count, RouteObserver *who) {
   firstFailure = {};
 }
 
+void HostContext::enterDevice(KernelLauncher &who, void *status, int64_t processors) {
+  launcher = &who;
+  table.launch = launch;
+  table.device_status = status;
+  table.device_processors = processors;
+}
+
+void HostContext::leaveDevice() {
+  launcher = nullptr;
+  table.launch = nullptr;
+  table.device_parameters = nullptr;
+  table.device_status = nullptr;
+  table.device_processors = 0;
+}
+
 void HostContext::end() { allocations.clear(); }
 
 Status HostContext::failure() const {
   std::lock_guard<std::mutex> lock(mutex);
   return firstFailure;
+}
+
+void HostContext::forgetFailure() {
+  std::lock_guard<std::mutex> lock(mutex);
+  firstFailure = {};
 }
 
 Memory HostContext::take(void *memory) {
@@ -124,6 +145,20 @@ void HostContext::route(void *context, int64_t router, int64_t rows, int64_t *ch
   } catch (const std::exception &exception) { // none may pass generated code
     self->recordFailure(GRAFT_ERROR_INTERNAL, exception.what());
   }
+}
+
+int32_t HostContext::launch(void *context, int64_t kernel, int64_t blocks, int64_t threads,
+                            int64_t sharedBytes, void **arguments) {
+  auto *self = static_cast<HostContext *>(context);
+  try {
+    Status status = self->launcher->launch(kernel, blocks, threads, sharedBytes, arguments);
+    if (!status.failed())
+      return 0;
+    self->recordFailure(status.code(), status.message().c_str());
+  } catch (const std::bad_alloc &) { // none may pass generated code
+    self->recordFailure(GRAFT_ERROR_MEMORY, "out of memory");
+  }
+  return 1;
 }
 
 void HostContext::recordFailure(int32_t code, const char *message) {

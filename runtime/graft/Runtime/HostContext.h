@@ -26,6 +26,15 @@ public:
   virtual Status route(int64_t router, int64_t rows, int64_t *chosen, void *weights) = 0;
 };
 
+/// Who enqueues kernels while a run goes on.
+class KernelLauncher {
+public:
+  virtual ~KernelLauncher() = default;
+  /// As `graft_host::launch`; a failure ends the run.
+  virtual Status launch(int64_t kernel, int64_t blocks, int64_t threads, int64_t sharedBytes,
+                        void **arguments) = 0;
+};
+
 /// Threads, memory and failures of one run. Its functions may be called by several threads at once.
 class HostContext {
 public:
@@ -35,11 +44,16 @@ public:
 
   /// \param observer null: nobody looks at routes
   void begin(int32_t threads, RouteObserver *observer = nullptr);
+  /// What the code of a graft_device needs besides; from `leaveDevice` on code runs on the host.
+  void enterDevice(KernelLauncher &launcher, void *status, int64_t processors);
+  void setDeviceParameters(const void *parameters) { table.device_parameters = parameters; }
+  void leaveDevice();
   /// Frees what is still allocated.
   void end();
 
   const graft_host *host() const { return &table; }
   Status failure() const;
+  void forgetFailure();
   /// Takes over an allocation of this run; null if `memory` is none.
   Memory take(void *memory);
 
@@ -51,11 +65,15 @@ private:
   static void fail(void *context, int32_t code, const char *message);
   static void route(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights);
 
+  static int32_t launch(void *context, int64_t kernel, int64_t blocks, int64_t threads,
+                        int64_t sharedBytes, void **arguments);
+
   void recordFailure(int32_t code, const char *message);
 
   graft_host table;
   int32_t threads = 1;
   RouteObserver *observer = nullptr;
+  KernelLauncher *launcher = nullptr;
   mutable std::mutex mutex;
   Status firstFailure;
   std::unordered_map<void *, Memory> allocations;

@@ -90,6 +90,7 @@ public:
     return false;
   }
 
+  bool isNull() const { return value && value->is_null(); }
   bool isString() const { return value && value->is_string(); }
 
   void fail(const std::string &words) const {

@@ -11,15 +11,20 @@
 #include "graft/Runtime/Sha256.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <link.h>
 
 using namespace graft::runtime;
 
+static constexpr char kFatbinMagic[] = "\x50\xed\x55\xba", kElfMagic[] = "\x7f"
+                                                                         "ELF";
+
 Library::Library() = default;
 
 Library::~Library() {
   pool.clear();
+  deviceSide.reset();
   if (handle)
     ::dlclose(handle);
 }
@@ -43,6 +48,37 @@ static bool liesWithin(const ElfFile &elf, uint64_t base, const void *pointer, u
   return false;
 }
 
+/// Is there a string, with its end, in a segment of the library?
+static bool isString(const ElfFile &elf, uint64_t base, const char *text) {
+  for (uint64_t bytes = 1; liesWithin(elf, base, text, bytes); ++bytes)
+    if (text[bytes - 1] == 0)
+      return true;
+  return false;
+}
+
+static bool deviceIsWhole(const graft_artifact &artifact, const ElfFile &elf, uint64_t base) {
+  const graft_device *device = artifact.device;
+  if (!liesWithin(elf, base, device, sizeof(*device)) ||
+      !liesWithin(elf, base, device->image, device->image_bytes) || device->image_bytes < 4 ||
+      device->kernel_count >= (1u << 24) ||
+      !liesWithin(elf, base, device->kernels, device->kernel_count * sizeof(const char *)) ||
+      !liesWithin(elf, base, device->codes, artifact.code_count * sizeof(graft_stage_code)))
+    return false;
+  // Text ends with its 0; the others say how long they are.
+  const char *image = static_cast<const char *>(device->image);
+  const bool isBinary =
+      std::memcmp(image, kFatbinMagic, 4) == 0 || std::memcmp(image, kElfMagic, 4) == 0;
+  bool whole = isBinary || image[device->image_bytes - 1] == 0;
+  for (uint64_t i = 0; whole && i < device->kernel_count; ++i)
+    whole = isString(elf, base, device->kernels[i]);
+  auto isCode = [&](auto *function) {
+    return !function || liesWithin(elf, base, reinterpret_cast<const void *>(function), 1, true);
+  };
+  for (uint64_t i = 0; whole && i < artifact.code_count; ++i)
+    whole = isCode(device->codes[i].shape) && isCode(device->codes[i].run);
+  return whole;
+}
+
 static Status checkArtifact(const graft_artifact *artifact, const ElfFile &elf, uint64_t base) {
   if (!artifact)
     return unsupported("the library does not speak version " + std::to_string(GRAFT_ARTIFACT_ABI) +
@@ -63,8 +99,24 @@ static Status checkArtifact(const graft_artifact *artifact, const ElfFile &elf, 
     whole =
         liesWithin(elf, base, reinterpret_cast<const void *>(artifact->codes[i].shape), 1, true) &&
         liesWithin(elf, base, reinterpret_cast<const void *>(artifact->codes[i].run), 1, true);
-  if (!whole)
+  if (!whole || (artifact->device && !deviceIsWhole(*artifact, elf, base)))
     return inputError("damaged: its table of contents points outside of the library");
+  return {};
+}
+
+/// Whether the manifest tells of what is there for a device.
+static Status checkDevice(const graft_artifact &artifact, const Manifest &manifest) {
+  if (bool(artifact.device) != manifest.device.has_value())
+    return inputError(std::string("manifest: device: the library has ") +
+                      (artifact.device ? "code for a device, the manifest has none"
+                                       : "no code for a device, the manifest has"));
+  for (size_t i = 0; artifact.device && i < artifact.code_count; ++i) {
+    const graft_stage_code &code = artifact.device->codes[i];
+    const bool told = manifest.device->codes[i].has_value();
+    if ((code.run && code.shape) != told)
+      return inputError("manifest: device.codes[" + std::to_string(i) + "]: the library has " +
+                        (told ? "no code, the manifest has" : "code, the manifest has none"));
+  }
   return {};
 }
 
@@ -121,6 +173,10 @@ Status Library::load(const std::string &path, uint32_t flags) {
   if (Status status = parseManifest(manifestText(), sectionBytes, artifact->code_count, facts);
       status.failed())
     return prefixed(status);
+  if (Status status = checkDevice(*artifact, facts); status.failed())
+    return prefixed(status);
+  if (artifact->device)
+    deviceSide = std::make_unique<DeviceLibrary>(*artifact, facts);
 
   runnable = !(flags & GRAFT_OPEN_INSPECT);
   if (!runnable)
@@ -139,6 +195,8 @@ Status Library::load(const std::string &path, uint32_t flags) {
     for (uint32_t slot : stage.parameters)
       table.push_back(weights + facts.storage[slot].offset);
   }
+  if (deviceSide)
+    deviceSide->setWeights(weights, weightsFile.data() ? weightsFile.size() : sectionBytes);
   return {};
 }
 

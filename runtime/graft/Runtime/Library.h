@@ -7,6 +7,7 @@
 #define GRAFT_RUNTIME_LIBRARY_H
 
 #include "graft/Runtime/ArtifactAbi.h"
+#include "graft/Runtime/DeviceLibrary.h"
 #include "graft/Runtime/MappedFile.h"
 #include "graft/Runtime/Plan.h"
 
@@ -29,6 +30,8 @@ public:
   const void *const *parameters(uint32_t stage) const { return tables[stage].data(); }
   bool canRun() const { return runnable; }
   PlanCache &plans() { return planCache; }
+  /// What it has for a GPU; null if it is for the CPU alone.
+  DeviceLibrary *device() const { return deviceSide.get(); }
 
   /// Contexts are kept for the next run with all their memory.
   std::unique_ptr<RunContext> acquireContext();
@@ -45,6 +48,7 @@ private:
   std::vector<std::vector<const void *>> tables;
   bool runnable = true;
   PlanCache planCache;
+  std::unique_ptr<DeviceLibrary> deviceSide;
   std::mutex poolMutex;
   std::vector<std::unique_ptr<RunContext>> pool;
 };

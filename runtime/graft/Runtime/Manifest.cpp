@@ -155,22 +155,45 @@ static void readRouters(const JsonPlace &root, Manifest &manifest) {
       router.moduleNames.push_back(name.c_str());
 }
 
-static void readStages(const JsonPlace &root, uint64_t codeCount, Manifest &manifest) {
-  root["codes"].each([&](const JsonPlace &place, size_t) {
-    std::vector<Interval> &buffers = manifest.codes.emplace_back();
-    place["buffers"].each([&](const JsonPlace &buffer, size_t) {
-      int64_t ends[2] = {0, 0};
-      size_t count = 0;
-      buffer.each([&](const JsonPlace &end, size_t i) {
-        if (i < 2)
-          ends[i] = end.integer(0);
-        ++count;
-      });
-      if (count != 2 || ends[0] > ends[1])
-        buffer.fail("expected [first, last] with first not after last");
-      buffers.push_back({ends[0], ends[1]});
+static std::vector<Interval> readBuffers(const JsonPlace &code) {
+  std::vector<Interval> buffers;
+  code["buffers"].each([&](const JsonPlace &buffer, size_t) {
+    int64_t ends[2] = {0, 0};
+    size_t count = 0;
+    buffer.each([&](const JsonPlace &end, size_t i) {
+      if (i < 2)
+        ends[i] = end.integer(0);
+      ++count;
     });
+    if (count != 2 || ends[0] > ends[1])
+      buffer.fail("expected [first, last] with first not after last");
+    buffers.push_back({ends[0], ends[1]});
   });
+  return buffers;
+}
+
+static void readDevice(const JsonPlace &root, uint64_t codeCount, Manifest &manifest) {
+  if (!root.has("device"))
+    return;
+  JsonPlace place = root["device"];
+  DeviceInfo device;
+  device.capability = place["capability"].integer(10, 9999);
+  place["codes"].each([&](const JsonPlace &code, size_t) {
+    std::optional<std::vector<Interval>> &buffers = device.codes.emplace_back();
+    if (!code.isNull())
+      buffers = readBuffers(code);
+  });
+  if (device.codes.size() != codeCount)
+    place["codes"].fail("the library has " + std::to_string(codeCount) + ", the manifest " +
+                        std::to_string(device.codes.size()));
+  place["checks"].each(
+      [&](const JsonPlace &check, size_t) { device.checks.push_back(check.string()); });
+  manifest.device = std::move(device);
+}
+
+static void readStages(const JsonPlace &root, uint64_t codeCount, Manifest &manifest) {
+  root["codes"].each(
+      [&](const JsonPlace &place, size_t) { manifest.codes.push_back(readBuffers(place)); });
   if (manifest.codes.size() != codeCount)
     root["codes"].fail("the library has " + std::to_string(codeCount) + ", the manifest " +
                        std::to_string(manifest.codes.size()));
@@ -378,6 +401,7 @@ Status graft::runtime::parseManifest(std::string_view text, uint64_t sectionByte
   readStorage(root, sectionBytes, manifest);
   readRouters(root, manifest);
   readStages(root, codeCount, manifest);
+  readDevice(root, codeCount, manifest);
   // From here on indices are used.
   std::vector<int64_t> producer;
   if (!status.failed())

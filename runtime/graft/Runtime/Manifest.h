@@ -95,6 +95,13 @@ struct RowsInfo {
   std::vector<int64_t> keyOf; ///< by task, -1 for one that is not among them
 };
 
+/// What a library for a GPU says of its device code.
+struct DeviceInfo {
+  int64_t capability = 0;                                  ///< the least of the device, as 80
+  std::vector<std::optional<std::vector<Interval>>> codes; ///< per code; nothing: on the host alone
+  std::vector<std::string> checks;                         ///< of the data, by number
+};
+
 /// Validated: every index is in range, every path ends at a root, every value that a stage reads is
 /// an input or was computed above it, storage lies within the weights.
 struct Manifest {
@@ -106,6 +113,7 @@ struct Manifest {
   std::vector<StorageInfo> storage;
   WeightsFile weightsFile;
   std::vector<std::vector<Interval>> codes; ///< per code, its arena buffers
+  std::optional<DeviceInfo> device;
   std::vector<StageInfo> stages;
   std::vector<uint32_t> stageOrder; ///< parents before children
   std::vector<TaskInfo> tasks;

@@ -6,6 +6,7 @@
 #ifndef GRAFT_RUNTIME_RUNCONTEXT_H
 #define GRAFT_RUNTIME_RUNCONTEXT_H
 
+#include "graft/Runtime/DeviceContext.h"
 #include "graft/Runtime/HostContext.h"
 #include "graft/Runtime/Plan.h"
 #include "graft/Runtime/Routes.h"
@@ -57,6 +58,7 @@ struct RunContext {
   Arena arena;
   Arena normalised; ///< bool inputs as 0 and 1
   Arena gathered;   ///< rows of a row task
+  std::unique_ptr<DeviceContext> device;
 };
 
 } // namespace graft::runtime

@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 /// Raised when something is added; what is there stays as it is.
-#define GRAFT_API_VERSION 2u
+#define GRAFT_API_VERSION 3u
 #define GRAFT_MAX_RANK 8
 
 typedef enum graft_status {
@@ -194,6 +194,16 @@ GRAFT_API void graft_library_close(graft_library *library);
 
 /// The manifest (JSON, see docs/runtime.md), not terminated by a zero.
 GRAFT_API const char *graft_library_manifest(const graft_library *library, size_t *bytes);
+
+/// Where tasks run: "NVIDIA H100 80GB HBM3 (sm_90)", or "cpu: " and why, once a run has ended on
+/// the CPU the reason of that run. Null for a library that has code for the CPU alone. The first
+/// call, or the first run, loads the library's code and weights to the device, unless it is only
+/// inspected. Since GRAFT_API_VERSION 3.
+GRAFT_API const char *graft_library_device(const graft_library *library);
+/// The kernels that it has for a device. Since GRAFT_API_VERSION 3.
+GRAFT_API size_t graft_kernel_count(const graft_library *library);
+/// Null if there is no such kernel.
+GRAFT_API const char *graft_kernel_name(const graft_library *library, size_t kernel);
 
 GRAFT_API size_t graft_task_count(const graft_library *library);
 /// Null if there is no such task.

@@ -95,16 +95,16 @@ TEST(DamagedLibraryTest, RefusesOtherFiles) {
 }
 
 TEST(DamagedLibraryTest, ChecksMagicAndVersion) {
-  std::string head("GRFT\x01\0\0\0", 8);
-  EXPECT_THAT(patchedError(head, std::string("GRFX\x01\0\0\0", 8)), HasSubstr("magic number"));
-  EXPECT_THAT(patchedError(head, std::string("GRFT\x02\0\0\0", 8), GRAFT_ERROR_UNSUPPORTED),
-              HasSubstr("version 2 of the binary interface"));
+  std::string head("GRFT\x02\0\0\0", 8);
+  EXPECT_THAT(patchedError(head, std::string("GRFX\x02\0\0\0", 8)), HasSubstr("magic number"));
+  EXPECT_THAT(patchedError(head, std::string("GRFT\x03\0\0\0", 8), GRAFT_ERROR_UNSUPPORTED),
+              HasSubstr("version 3 of the binary interface"));
 }
 
 TEST(DamagedLibraryTest, ChecksItsTableOfContents) {
   // The manifest's size follows magic and ABI.
   std::string bytes = readFile(fixture("fake.so"));
-  size_t at = bytes.find(std::string("GRFT\x01\0\0\0", 8));
+  size_t at = bytes.find(std::string("GRFT\x02\0\0\0", 8));
   ASSERT_NE(at, std::string::npos);
   for (size_t field :
        {offsetof(graft_artifact, manifest_bytes), offsetof(graft_artifact, weights_bytes),

@@ -1,0 +1,59 @@
+//===- EmulatorExecutor.cpp - A driver that runs kernels on the CPU -*- C++ -*-===//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//===----------------------------------------------------------------------===//
+//
+// GRAFT_EMULATOR_IR names what `graft compile --emit nvvm` yields for the library that is loaded;
+// GRAFT_EMULATOR_SCHEDULE is the number of one of the emulator's schedules, 0 unless given.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Emulator.h"
+#include "Executor.h"
+
+#include <cstdlib>
+
+using namespace graft::emulator;
+
+namespace {
+class EmulatorExecutor : public Executor {
+public:
+  std::string load(const char *image) override {
+    const char *path = std::getenv("GRAFT_EMULATOR_IR");
+    if (!path)
+      return "GRAFT_EMULATOR_IR names no file";
+    auto loaded = Program::load(path);
+    if (!loaded)
+      return llvm::toString(loaded.takeError());
+    program = std::move(*loaded);
+    // What is emulated has to be what the library carries.
+    for (const std::string &kernel : program->kernels())
+      if (std::string(image).find(".entry " + kernel + "(") == std::string::npos)
+        return "the library has no kernel '" + kernel + "'";
+    return "";
+  }
+  bool has(const char *kernel) override { return program && program->has(kernel); }
+  std::vector<uint32_t> argumentSizes(const char *kernel) override {
+    return program->argumentSizes(kernel);
+  }
+  std::string run(const DeviceLaunch &launch,
+                  const std::vector<DeviceAllocation> &allocations) override {
+    std::vector<Allocation> memory;
+    for (const DeviceAllocation &each : allocations)
+      memory.push_back({each.begin, each.bytes});
+    const char *schedule = std::getenv("GRAFT_EMULATOR_SCHEDULE");
+    const size_t number = schedule ? size_t(std::atoi(schedule)) : 0;
+    if (number >= schedules().size())
+      return "there is no such schedule";
+    llvm::Error error = program->run(
+        {launch.kernel, launch.blocks[0], launch.threads[0], launch.sharedBytes, launch.arguments},
+        memory, schedules()[number]);
+    return error ? llvm::toString(std::move(error)) : "";
+  }
+
+private:
+  std::unique_ptr<Program> program;
+};
+} // namespace
+
+std::unique_ptr<Executor> createExecutor() { return std::make_unique<EmulatorExecutor>(); }
