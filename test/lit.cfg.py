@@ -1,4 +1,5 @@
 """Configuration of Graft's lit suite; the unit tests have a site configuration of their own."""
+import ctypes
 import os
 import shutil
 import subprocess
@@ -33,6 +34,11 @@ config.substitutions.append(("%build", config.graft_build_dir))
 config.substitutions.append(("%llvm-include", config.llvm_include_dir))
 config.substitutions.append(("%python", config.graft_python))
 
+try:
+    ctypes.CDLL("libcuda.so.1")
+    has_driver = True
+except OSError:
+    has_driver = False
 oracles = subprocess.run([config.graft_python, "-c", "import numpy, onnx, onnxruntime, safetensors"], capture_output=True)
 cpu_flags = set()
 with open("/proc/cpuinfo") as file:
@@ -45,6 +51,8 @@ for feature, present in {
     "oracles": oracles.returncode == 0,
     "clang-format": shutil.which("clang-format-22") is not None,
     "git-checkout": os.path.exists(os.path.join(config.graft_src_dir, ".git")),
+    "nvidia-driver": has_driver,
+    "ptxas": shutil.which("ptxas") is not None,
     "asan": "-fsanitize=address" in config.graft_flags,
     "avx2": {"avx2", "fma", "f16c"} <= cpu_flags,
     "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= cpu_flags,

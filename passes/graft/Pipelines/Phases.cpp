@@ -7,6 +7,8 @@
 
 #include "graft/Pipelines/Phases.h"
 
+#include "graft/Codegen/Gpu/GpuCodegen.h"
+#include "graft/Codegen/Gpu/GpuPasses.h"
 #include "graft/Conversion/OnnxToLinalg/OnnxToLinalgPasses.h"
 #include "graft/Transforms/OnnxPasses.h"
 #include "graft/Transforms/Passes.h"
@@ -48,11 +50,23 @@ static void buildLower(OpPassManager &pm, const PhaseOptions &) {
 }
 
 static void buildFuse(OpPassManager &pm, const PhaseOptions &options) {
+  if (options.device)
+    pm.addPass(createCopyForDevicePass());
   addCpuFusion(pm, options.codegen);
 }
 
 static void buildBufferize(OpPassManager &pm, const PhaseOptions &options) {
   addCpuBufferization(pm, options.codegen);
+}
+
+static void buildPlace(OpPassManager &pm, const PhaseOptions &options) {
+  if (options.device)
+    addDevicePlacement(pm);
+}
+
+static void buildDevice(OpPassManager &pm, const PhaseOptions &options) {
+  if (options.device)
+    addDeviceCode(pm);
 }
 
 static void buildGenerate(OpPassManager &pm, const PhaseOptions &options) {
@@ -79,6 +93,12 @@ static constexpr PhaseInfo kPhases[] = {
      "the same with elementwise work fused into matmuls, on packed weights", buildFuse},
     {Phase::Bufferize, "bufferize", "", false,
      "the same on memrefs, the caller's or views into one arena", buildBufferize},
+    {Phase::Place, "place", "", false,
+     "for a GPU: what the stages' copies for it compute as kernels, and their launches",
+     buildPlace},
+    {Phase::Device, "device", "nvvm", true, "for a GPU: kernels in the `llvm` and `nvvm` dialects",
+     buildDevice},
+    {Phase::Ptx, "ptx", "ptx", true, "for a GPU: all kernels as PTX", nullptr},
     {Phase::Generate, "generate", "llvm", true,
      "kernels, loops, threads and entries in the `llvm` dialect; as a level, optimised LLVM IR",
      buildGenerate},
@@ -136,8 +156,12 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                      llvm::cl::desc("Compute every module for every row: the oracle"),
                      llvm::cl::init(false)};
 
+  Option<bool> device{*this, "device", llvm::cl::desc("Kernels for a GPU too"),
+                      llvm::cl::init(false)};
+
   PhaseOptions get() const {
     PhaseOptions options;
+    options.device = device;
     options.denseRouting = dense;
     options.repair = repair;
     options.codegen.target = cpu == Cpu::Native    ? CpuTarget::native()
@@ -169,6 +193,7 @@ void graft::registerPhasePipelines() {
 static std::string listPasses(const PhaseInfo &info) {
   PhaseOptions options;
   options.codegen.target = CpuTarget::generic();
+  options.device = true;
   OpPassManager pm(mlir::ModuleOp::getOperationName());
   info.build(pm, options);
   std::string text;

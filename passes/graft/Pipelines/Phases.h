@@ -33,6 +33,9 @@ enum class Phase : unsigned {
   Lower,
   Fuse,
   Bufferize,
+  Place,
+  Device,
+  Ptx,
   Generate,
   Select,
   Assemble,
@@ -43,6 +46,8 @@ enum class Phase : unsigned {
 struct PhaseOptions {
   ResidencyOptions residency;
   CodegenOptions codegen;
+  /// Whether stages get kernels for a GPU beside their code for the CPU.
+  bool device = false;
   /// Whether every module is computed for every row: the oracle of what is sparse.
   bool denseRouting = false;
   /// A file of `graft run --routing-stats`: modules that it never uses are left out. None if empty.

@@ -7,6 +7,7 @@
 
 #include "graft/Analysis/RowIndependence.h"
 #include "graft/Artifact/Artifact.h"
+#include "graft/Codegen/Gpu/GpuCodegen.h"
 #include "graft/Driver/CompileOptions.h"
 #include "graft/Driver/Describe.h"
 #include "graft/Driver/Diagnostics.h"
@@ -41,6 +42,7 @@ public:
         diagnostics(&context, options.backbone, options.warningsAreErrors) {
     phaseOptions.residency = options.residency;
     phaseOptions.codegen.target = options.target;
+    phaseOptions.device = options.device;
     phaseOptions.denseRouting = options.denseRouting;
     phaseOptions.routingProfile = options.routingProfile;
     phaseOptions.onPrune = [this](const PrunedRouter &router) { pruned.push_back(router); };
@@ -93,6 +95,8 @@ private:
   ResidencyReport residency;
   llvm::json::Object rows;
   llvm::json::Array routers;
+  DeviceCode device;
+  std::string ptx;
   std::vector<StageCode> codes;
   std::string object;
   StorageReport storage;
@@ -138,7 +142,15 @@ LogicalResult Compilation::run(const PhaseInfo &info) {
     return runPasses(info, *codeModule);
   case Phase::Fuse:
   case Phase::Bufferize:
+  case Phase::Place:
     return runPasses(info, *codeModule);
+  case Phase::Device:
+    if (failed(runPasses(info, *codeModule)))
+      return failure();
+    device = takeDeviceCode(*codeModule);
+    return success();
+  case Phase::Ptx:
+    return device.kernels.empty() ? success() : emitPtx(*device.module, ptx);
   case Phase::Generate:
     if (failed(runPasses(info, *codeModule)))
       return failure();
@@ -242,6 +254,9 @@ LogicalResult Compilation::write() {
   spec->rows = std::move(rows);
   spec->routers = std::move(routers);
   spec->codes.front().object = std::move(object);
+  if (options.device)
+    spec->device =
+        ArtifactSpec::Device{std::move(ptx), kLeastCapability, device.kernels, device.checks};
   const WeightStore &store = context.getLoadedDialect<modular::ModularDialect>()->getWeightStore();
   return options.splitTasks
              ? writeSplitArtifacts(*spec, store, options.output, module->getLoc(), &storage)
@@ -253,6 +268,10 @@ LogicalResult Compilation::emit(const PhaseInfo &info) {
   switch (info.phase) {
   case Phase::Write:
     return success();
+  case Phase::Device:
+    return check(writeText(*device.module, options.output));
+  case Phase::Ptx:
+    return check(writeBytes(ptx, options.output));
   case Phase::Generate:
   case Phase::Select:
     if (failed(emit(info.phase == Phase::Select ? EmitFormat::Assembly : EmitFormat::LLVM, code)))
@@ -280,6 +299,10 @@ void Compilation::report() {
                                     router.router, router.left, router.modules, router.lost);
     printResidency(llvm::outs(), residency, options.residency);
     printRows(llvm::outs(), *module);
+    if (options.device)
+      llvm::outs() << "device: " << device.kernels.size() << " kernels\n";
+    for (const DeviceCode::OnHost &each : device.onHost)
+      llvm::outs() << "device: " << each.stage << " runs on the CPU: " << each.why << "\n";
     llvm::outs() << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes
                  << " before packing\n"
                  << "library: " << residency.bytes + storage.codeBytes << " bytes predicted, "

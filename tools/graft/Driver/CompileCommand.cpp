@@ -48,7 +48,7 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_flag("--repair", flags.repair, "Compile what was traced where an export froze it");
   app.add_option("--routing-profile", flags.routingProfile,
                  "Leave out the modules that this profile never uses");
-  app.add_option("--target", flags.target, "cpu; cuda later");
+  app.add_option("--target", flags.target, "cpu or cuda");
   app.add_option("--cpu", flags.cpu, "native or generic");
   app.add_option("--precision", flags.precision, "fp32");
   app.add_flag("--allow-links", flags.allowLinks, "External data may be links");
@@ -69,9 +69,7 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
   };
   if (app.count("--report"))
     return notYet("--report");
-  if (flags.target == "cuda")
-    return notYet("--target cuda");
-  if (flags.target != "cpu")
+  if (flags.target != "cpu" && flags.target != "cuda")
     return inputFault("--target: expected cpu or cuda, found '" + flags.target + "'");
   // AMX computes in these, below the precision of fp32.
   if (llvm::is_contained({"bf16", "fp16", "tf32", "int8", "fp8"}, llvm::StringRef(flags.precision)))
@@ -80,8 +78,11 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
     return inputFault("--precision: expected fp32, found '" + flags.precision + "'");
   if (flags.cpu == "amx" || llvm::X86::parseArchX86(flags.cpu) != llvm::X86::CK_None)
     return notYet("--cpu " + flags.cpu);
-  if (llvm::is_contained({"nvvm", "ptx", "sass"}, llvm::StringRef(flags.emit)))
+  if (flags.emit == "sass")
     return notYet("--emit " + flags.emit);
+  if (llvm::is_contained({"nvvm", "ptx"}, llvm::StringRef(flags.emit)) && flags.target != "cuda")
+    return inputFault("--emit " + flags.emit + ": expected --target cuda, found '" + flags.target +
+                      "'");
   return llvm::Error::success();
 }
 
@@ -224,6 +225,7 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
   if (!last)
     return inputFault("--emit: expected " + listLevels() + ", found '" + flags.emit + "'");
   options.emit = last->phase;
+  options.device = flags.target == "cuda";
   if (options.output == "-" && !last->isText)
     return inputFault("-o -: expected a level that is text, found '" + flags.emit + "'");
   if (options.splitTasks && options.emit != Phase::Write)

@@ -25,6 +25,7 @@ struct CompileOptions {
   std::string spec; ///< a file that states routers and modules, or nothing
   ResidencyOptions residency;
   CpuTarget target = CpuTarget::native();
+  bool device = false; ///< kernels for a GPU too
   bool splitTasks = false;
   bool repair = false; ///< what an export froze of routing
   bool allowLinks = false;

@@ -7,6 +7,8 @@
 
 #include "graft/Driver/Describe.h"
 
+#include "graft/Codegen/Cpu/StageFunction.h"
+
 #include "graft/Analysis/SymbolicShapes.h"
 #include "graft/Modular/Exposure.h"
 #include "graft/Onnx/Origin.h"
@@ -237,10 +239,14 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
         describeTensor(name ? name.getValue() : "", main.getArgumentTypes()[i], dims));
   }
   llvm::StringMap<unsigned> codeIndex, stageIndex;
-  for (const StageCode &code : codes) {
-    codeIndex[code.name] = spec.codes.size();
-    spec.codes.push_back({code, ""});
-  }
+  for (const StageCode &code : codes)
+    if (!StringRef(code.name).ends_with(kDeviceSuffix)) {
+      codeIndex[code.name] = spec.codes.size();
+      spec.codes.push_back({code, ""});
+    }
+  for (const StageCode &code : codes)
+    if (StringRef name = code.name; name.consume_back(kDeviceSuffix))
+      spec.codes[codeIndex.lookup(name)].device = code;
 
   for (auto stage : module.getOps<StageOp>()) {
     auto body = symbols.lookup<func::FuncOp>(stage.getBody());
@@ -272,7 +278,7 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
     for (unsigned i = 0; i < body.getNumResults(); ++i)
       spec.values.push_back(
           describeTensor("", body.getResultTypes()[i], body.getResultAttr(i, "modular.dims")));
-    for (auto [index, slot] : llvm::enumerate(codes[described.code].parameters)) {
+    for (auto [index, slot] : llvm::enumerate(spec.codes[described.code].info.parameters)) {
       if (!slot.type) { // the code has no use for it
         described.parameters.push_back({});
         continue;

@@ -9,6 +9,7 @@
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Codegen/Gpu/GpuPasses.h"
 #include "graft/Conversion/OnnxToLinalg/OnnxToLinalgPasses.h"
 #include "graft/Dispatch/Dispatch.h"
 #include "graft/Modular/Modular.h"
@@ -34,6 +35,7 @@ void graft::registerEverything(mlir::DialectRegistry &registry) {
   registerGraftOnnxPasses();
   registerGraftOnnxToLinalgPasses();
   registerGraftCodegenPasses();
+  registerGraftGpuPasses();
   registerGraftTransformsPasses();
   registerPhasePipelines();
 }

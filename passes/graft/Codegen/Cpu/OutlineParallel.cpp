@@ -139,12 +139,8 @@ struct OutlineParallel : graft::impl::OutlineParallelPassBase<OutlineParallel> {
         functions.insert(callee);
       });
     }
-    OpBuilder builder(&getContext());
-    auto pointer = LLVM::LLVMPointerType::get(&getContext());
-    auto role =
-        builder.getDictionaryAttr(builder.getNamedAttr(kRoleAttr, builder.getStringAttr("host")));
     for (func::FuncOp func : functions)
-      (void)func.insertArgument(0, pointer, role, func.getLoc());
+      addHostArgument(func);
     for (auto [call, callee] : calls) {
       Value host = call->getParentOfType<func::FuncOp>().getArgument(0);
       call->insertOperands(0, host);

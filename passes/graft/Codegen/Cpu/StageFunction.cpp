@@ -38,6 +38,15 @@ BlockArgument graft::stageArgument(func::FuncOp func, StringRef role) {
   return {};
 }
 
+void graft::addHostArgument(func::FuncOp func) {
+  if (stageArgument(func, "host"))
+    return;
+  Builder builder(func.getContext());
+  auto role =
+      builder.getDictionaryAttr(builder.getNamedAttr(kRoleAttr, builder.getStringAttr("host")));
+  (void)func.insertArgument(0, LLVM::LLVMPointerType::get(func.getContext()), role, func.getLoc());
+}
+
 Value graft::loadHostField(OpBuilder &builder, Location loc, Value host, unsigned index) {
   // Two 32-bit fields come first, then pointers.
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());

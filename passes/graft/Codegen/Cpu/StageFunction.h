@@ -29,6 +29,14 @@ inline constexpr llvm::StringLiteral kRoleAttr = "modular.role";
 inline constexpr llvm::StringLiteral kBuffersAttr = "modular.buffers";
 inline constexpr llvm::StringLiteral kParametersAttr = "modular.parameters";
 inline constexpr llvm::StringLiteral kForkAttr = "modular.fork";
+/// On a stage function: it is for the device.
+inline constexpr llvm::StringLiteral kDeviceAttr = "modular.device";
+/// On a stage function: why no kernels were made of it.
+inline constexpr llvm::StringLiteral kOnHostAttr = "modular.on_host";
+/// On a module: the messages of checks on the device, by number.
+inline constexpr llvm::StringLiteral kChecksAttr = "modular.checks";
+/// What the name of a stage function for the device ends with.
+inline constexpr llvm::StringLiteral kDeviceSuffix = ".cuda";
 
 inline bool isStage(mlir::func::FuncOp func) {
   return func->hasAttr(kStageAttr) && !func.isExternal();
@@ -43,6 +51,9 @@ llvm::SmallVector<mlir::BlockArgument> stageSymbolArguments(mlir::func::FuncOp f
 /// The argument with that role, or null.
 mlir::BlockArgument stageArgument(mlir::func::FuncOp func, llvm::StringRef role);
 
+/// Gives a stage the host as its first argument, if it has none.
+void addHostArgument(mlir::func::FuncOp func);
+
 /// Field `index` of the host's table; HostRoute only if the table's size says that it has one.
 mlir::Value loadHostField(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value host,
                           unsigned index);
@@ -52,7 +63,11 @@ enum HostField : unsigned {
   HostAllocate,
   HostRelease,
   HostFail,
-  HostRoute
+  HostRoute,
+  HostLaunch,
+  HostDeviceParameters,
+  HostDeviceStatus,
+  HostDeviceProcessors
 };
 
 /// A view of `type`, whose layout is the identity, at the pointer `memory`.

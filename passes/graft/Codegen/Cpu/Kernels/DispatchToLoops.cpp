@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Dispatch/Dispatch.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -478,7 +479,12 @@ void Loops::lower(LayerNormOp op) {
 namespace {
 struct ConvertDispatchToLoops
     : graft::impl::ConvertDispatchToLoopsPassBase<ConvertDispatchToLoops> {
+  using Base = graft::impl::ConvertDispatchToLoopsPassBase<ConvertDispatchToLoops>;
+  using Base::Base;
+
   void runOnOperation() override {
+    if (deviceOnly && !getOperation()->hasAttr(kDeviceAttr))
+      return;
     getOperation().walk([](Operation *op) {
       auto destination = dyn_cast<DestinationStyleOpInterface>(op);
       if (!destination || !isa<DispatchDialect>(op->getDialect()) ||

@@ -51,6 +51,7 @@ def ConvertDispatchToLoopsPass : Pass<"convert-dispatch-to-loops", "::mlir::func
     The obvious lowering of every dispatch op but `dispatch.check`: the oracle of the kernels, and what takes the cases that they don't.
     Half-precision values are computed in f32.
   }];
+  let options = [Option<"deviceOnly", "device-only", "bool", "false", "In functions with `modular.device` alone">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Codegen/Cpu/Kernels/KernelPasses.h"
+#include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Dispatch/Dispatch.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -22,6 +23,8 @@ using namespace graft::dispatch;
 namespace {
 struct SplitGathers : graft::impl::SplitGathersPassBase<SplitGathers> {
   void runOnOperation() override {
+    if (getOperation()->hasAttr(kDeviceAttr))
+      return; // its kernels gather as they read
     getOperation().walk([](SegmentedMatmulOp op) {
       if (!op.getOrder() || !op.hasPureTensorSemantics())
         return;
