@@ -233,3 +233,25 @@ func.func @fits.cuda(%y: memref<?xf32>) attributes {modular.stage, modular.devic
   memref.store %zero, %y[%c0] : memref<?xf32>
   return
 }
+
+// -----
+
+// What the host knows of sizes is checked by the host, before anything is launched.
+// CHECK-LABEL: module attributes {gpu.container_module, modular.checks = []}
+module {
+  // CHECK: func.func @sizes.cuda
+  // CHECK: dispatch.check %{{.*}}, "expected few rows"
+  // CHECK: gpu.launch_func
+  func.func @sizes.cuda(%n: index {modular.symbol = "n"}, %x: memref<?xf32>) attributes {modular.stage, modular.device} {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c8 = arith.constant 8 : index
+    %zero = arith.constant 0.0 : f32
+    %few = arith.cmpi ult, %n, %c8 : index
+    dispatch.check %few, "expected few rows"
+    scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+      memref.store %zero, %x[%i] : memref<?xf32>
+    }
+    return
+  }
+}

@@ -94,7 +94,7 @@ def PlaceOnDevicePass : Pass<"graft-place-on-device", "::mlir::ModuleOp"> {
     buffers. Each top-level `scf.parallel` becomes a kernel of `gpu.module @device` with a thread an iteration, and what else touches memory, in
     maximal runs, a kernel of one thread; a `gpu.launch_func` takes the place of each. What only computes sizes and addresses stays. A kernel's arguments
     are pointers and numbers: of a memref what is not static. A `dispatch.check` puts the number of its message, by `modular.checks` of the module, into the
-    host's status word if it is the first that fails. `dispatch.exchange` goes: nobody looks at the routes of such a run.
+    host's status word if it is the first that fails. One of sizes alone stays with the host, and ends the run. `dispatch.exchange` goes: nobody looks at the routes of such a run.
 
     A stage that has something without a place there (memory whose size depends on data, a number of the device that sizes depend on) is erased; its
     function for the CPU gets the attribute `modular.on_host` with the reason.

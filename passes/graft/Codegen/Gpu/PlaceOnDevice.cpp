@@ -77,6 +77,9 @@ bool Placement::isHost(Operation *op) {
     return false;
   if (auto load = dyn_cast<memref::LoadOp>(op))
     return load.getMemRef() == offsets;
+  // What the host finds wrong with sizes ends the run before anything is computed with them.
+  if (isa<dispatch::CheckOp>(op))
+    return true;
   // Of what a kernel is launched with, the host's table is read.
   if (isa<func::ReturnOp, gpu::LaunchFuncOp, LLVM::LoadOp, memref::DimOp, memref::GetGlobalOp,
           memref::ExtractStridedMetadataOp, memref::ExtractAlignedPointerAsIndexOp,
