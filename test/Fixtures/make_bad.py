@@ -371,7 +371,7 @@ def wrong_uses():
     case("use-unknown-flag", ["--frobnicate"], flags=["--frobnicate"])
     case("use-unknown-level", ["emit"], flags=["--emit", "ptx9"])
     case("use-map-regex", ["map"], adapters=[f"a={mlp}all"], flags=["--map", "((=x"])
-    case("use-cuda", ["cuda"], 2, flags=["--target", "cuda"])
+    case("use-sass", ["sass"], 2, flags=["--target", "cuda", "--emit", "sass"])
     case("use-spec", ["nothing.yaml"], flags=["--spec", "nothing.yaml"])
     case("use-report", ["report"], 2, flags=["--report", "report.html"])
     case("use-unknown-cpu", ["z80"], flags=["--cpu", "z80"])
