@@ -8,7 +8,7 @@
 // CHECK: %[[SOME:.*]] = arith.muli %{{.*}}, %[[ROWS]]
 // CHECK: %[[TOTAL:.*]] = arith.muli %[[SOME]], %{{.*}}
 // CHECK: %[[NEEDED:.*]] = arith.ceildivsi %[[TOTAL]], %{{.*}}
-// CHECK: %[[BLOCKS:.*]] = arith.minsi %[[NEEDED]], %{{.*}}
+// CHECK: %[[BLOCKS:.*]] = arith.minui %[[NEEDED]], %{{.*}}
 // CHECK: memref.extract_aligned_pointer_as_index %[[X]]
 // CHECK: %[[XP:.*]] = llvm.inttoptr
 // CHECK: %[[XN:.*]] = memref.dim %[[X]]

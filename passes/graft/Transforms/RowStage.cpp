@@ -25,8 +25,7 @@ static bool isRowProduct(Operation *op, const RowIndependence &rows) {
   if (rankOf(op->getOperand(0)) < 2 || !rows.isInRowOrder(op->getOperand(0)))
     return false;
   if (auto gemm = dyn_cast<onnx::GemmOp>(op))
-    return gemm.getTransA() == 0 && gemm.getAlpha().isExactlyValue(1) &&
-           (!gemm.getC() || gemm.getBeta().isExactlyValue(1));
+    return isPlainGemm(gemm);
   return isa<onnx::MatMulOp>(op);
 }
 

@@ -13,7 +13,7 @@ using namespace mlir;
 using namespace graft;
 using namespace graft::modular;
 
-static bool isPlainGemm(onnx::GemmOp gemm) {
+bool graft::isPlainGemm(onnx::GemmOp gemm) {
   return gemm.getTransA() == 0 && gemm.getAlpha().convertToDouble() == 1 &&
          (!gemm.getC() || gemm.getBeta().convertToDouble() == 1);
 }

@@ -29,6 +29,9 @@ struct StageProduct {
   bool isGemm() const { return llvm::isa<onnx::GemmOp>(op); }
 };
 
+/// Whether what `gemm` computes is x·W + c, of W or its transpose.
+bool isPlainGemm(onnx::GemmOp gemm);
+
 /// `op` as such a product, if it is one, is not scaled, and nothing else reads its parameters.
 std::optional<StageProduct> matchProduct(const StageBody &body, mlir::Operation *op);
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Codegen/Cpu/CodegenPasses.h"
+#include "graft/Codegen/Cpu/FlattenParallel.h"
 #include "graft/Codegen/Cpu/StageFunction.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -176,27 +177,15 @@ struct OutlineParallel : graft::impl::OutlineParallelPassBase<OutlineParallel> {
       cycles = cost.getInt();
 
     OpBuilder builder(loop);
-    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
     Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-    SmallVector<Value> counts;
-    Value total = one;
-    for (auto [lower, upper, step] :
-         llvm::zip(loop.getLowerBound(), loop.getUpperBound(), loop.getStep())) {
-      Value distance = arith::SubIOp::create(builder, loc, upper, lower);
-      distance = arith::MaxSIOp::create(builder, loc, distance, zero);
-      Value count = distance;
-      if (!matchPattern(step, m_One()))
-        count = arith::CeilDivSIOp::create(builder, loc, distance, step);
-      counts.push_back(count);
-      total = arith::MulIOp::create(builder, loc, total, count);
-    }
+    FlatRange all(builder, loop);
 
     // What the body needs from outside; constants move into it.
     llvm::SetVector<Value> used;
     getUsedValuesDefinedAbove(loop.getRegion(), used);
     used.remove(host);
     for (ValueRange values : {ValueRange(loop.getLowerBound()), ValueRange(loop.getStep()),
-                              ValueRange(counts).drop_front()})
+                              ValueRange(all.counts).drop_front()})
       used.insert(values.begin(), values.end());
     SmallVector<Value> captured;
     SmallVector<Operation *> cloned;
@@ -227,22 +216,7 @@ struct OutlineParallel : graft::impl::OutlineParallelPassBase<OutlineParallel> {
     auto range = scf::ForOp::create(builder, loc, entry->getArgument(1), entry->getArgument(2), by);
     func::ReturnOp::create(builder, loc);
     builder.setInsertionPointToStart(range.getBody());
-    Value rest = range.getInductionVar();
-    for (unsigned d = loop.getNumLoops(); d-- > 0;) {
-      Value index = rest;
-      if (d > 0) {
-        Value count = mapping.lookup(counts[d]);
-        index = arith::RemUIOp::create(builder, loc, rest, count);
-        rest = arith::DivUIOp::create(builder, loc, rest, count);
-      }
-      Value lower = mapping.lookupOrDefault(loop.getLowerBound()[d]);
-      Value step = mapping.lookupOrDefault(loop.getStep()[d]);
-      if (!matchPattern(step, m_One()))
-        index = arith::MulIOp::create(builder, loc, index, step);
-      if (!matchPattern(lower, m_Zero()))
-        index = arith::AddIOp::create(builder, loc, index, lower);
-      mapping.map(loop.getInductionVars()[d], index);
-    }
+    mapIteration(builder, loop, all, range.getInductionVar(), mapping);
     for (Operation &op : loop.getBody()->without_terminator())
       builder.clone(op, mapping);
 
@@ -265,14 +239,14 @@ struct OutlineParallel : graft::impl::OutlineParallelPassBase<OutlineParallel> {
     int64_t fewest =
         std::max<int64_t>(2, llvm::divideCeil(kWorthForking, std::max<int64_t>(1, cycles)));
     Value enough = arith::ConstantIndexOp::create(builder, loc, fewest);
-    Value worth = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, total, enough);
+    Value worth = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, all.total, enough);
     auto choice = scf::IfOp::create(builder, loc, worth, /*withElseRegion=*/true);
     builder.setInsertionPointToStart(choice.thenBlock());
-    SmallVector<Value> arguments{host, total};
+    SmallVector<Value> arguments{host, all.total};
     llvm::append_range(arguments, captured);
     func::CallOp::create(builder, loc, fork, arguments);
     builder.setInsertionPointToStart(choice.elseBlock());
-    arguments = {host, zero, total};
+    arguments = {host, zero, all.total};
     llvm::append_range(arguments, captured);
     func::CallOp::create(builder, loc, body, arguments);
     loop.erase();

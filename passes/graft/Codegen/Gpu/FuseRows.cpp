@@ -105,12 +105,11 @@ static bool canFuse(ArrayRef<scf::ParallelOp> loops, scf::ParallelOp next) {
 }
 
 /// The number of the arena's buffer that a memref is a part of.
-static std::optional<int64_t> arenaBufferOf(Value memref, Value offsets) {
+static std::optional<int64_t> arenaBufferOf(Value memref) {
   auto view = bufferOf(memref).getDefiningOp<memref::ViewOp>();
   auto load = view ? view.getByteShift().getDefiningOp<memref::LoadOp>() : memref::LoadOp();
   APInt number;
-  if (!load || load.getMemRef() != offsets ||
-      !matchPattern(load.getIndices()[0], m_ConstantInt(&number)))
+  if (!load || !isOfHost(load) || !matchPattern(load.getIndices()[0], m_ConstantInt(&number)))
     return std::nullopt;
   return number.getSExtValue();
 }
@@ -127,7 +126,7 @@ static void extendLives(func::FuncOp stage, ArrayRef<scf::ParallelOp> loops) {
   for (scf::ParallelOp loop : loops)
     accesses.append(*findAccesses(loop.getBody()));
   for (const Access &access : accesses)
-    if (auto number = arenaBufferOf(access.memref, stageArgument(stage, "offsets")))
+    if (auto number = arenaBufferOf(access.memref))
       used.insert(*number);
   if (used.empty())
     return;
@@ -192,9 +191,8 @@ struct FuseRows : graft::impl::FuseRowsPassBase<FuseRows> {
 
   /// What reads and writes none of the device's memory.
   static bool isOfHost(Operation *op) {
-    if (auto load = dyn_cast<memref::LoadOp>(op))
-      return load.getMemRef() == stageArgument(op->getParentOfType<func::FuncOp>(), "offsets");
-    return isa<LLVM::LoadOp, dispatch::ExchangeOp>(op);
+    auto load = dyn_cast<memref::LoadOp>(op);
+    return load ? graft::isOfHost(load) : isa<LLVM::LoadOp, dispatch::ExchangeOp>(op);
   }
 };
 } // namespace

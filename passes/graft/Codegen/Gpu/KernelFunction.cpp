@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
@@ -34,9 +35,11 @@ bool graft::canPass(Type type) {
   return type.isIndex() || type.isSignlessIntOrFloat() || isa<LLVM::LLVMPointerType>(type);
 }
 
-/// The strides and offset of a type that has them.
-static std::pair<SmallVector<int64_t>, int64_t> layoutOf(MemRefType type) {
-  return type.getStridesAndOffset();
+/// The stage whose code `builder` writes.
+static func::FuncOp stageAt(OpBuilder &builder) {
+  Operation *parent = builder.getInsertionBlock()->getParentOp();
+  auto stage = dyn_cast<func::FuncOp>(parent);
+  return stage ? stage : parent->getParentOfType<func::FuncOp>();
 }
 
 Value graft::pointerTo(OpBuilder &host, Location loc, Value memref) {
@@ -101,7 +104,7 @@ void KernelArguments::pass(OpBuilder &builder, Location loc, Value value) {
     return;
   }
   auto whole = memref::ExtractStridedMetadataOp::create(builder, loc, value);
-  auto [strides, offset] = layoutOf(type);
+  auto [strides, offset] = type.getStridesAndOffset();
   if (ShapedType::isDynamic(offset))
     passed.push_back(whole.getOffset());
   for (int64_t d = 0; d < type.getRank(); ++d)
@@ -148,7 +151,7 @@ SmallVector<Value> KernelArguments::receive(OpBuilder &builder, Location loc, Bl
         return take();
       return builder.getIndexAttr(value);
     };
-    auto [strides, offset] = layoutOf(type);
+    auto [strides, offset] = type.getStridesAndOffset();
     OpFoldResult from = orTake(offset);
     auto shape = llvm::map_to_vector(type.getShape(), orTake);
     auto steps = llvm::map_to_vector(strides, orTake);
@@ -159,12 +162,40 @@ SmallVector<Value> KernelArguments::receive(OpBuilder &builder, Location loc, Bl
   return received;
 }
 
+Value graft::loadProcessors(OpBuilder &host, Location loc) {
+  Value table = stageArgument(stageAt(host), "host");
+  Value count = loadHostField(host, loc, table, HostDeviceProcessors);
+  count = LLVM::PtrToIntOp::create(host, loc, host.getI64Type(), count);
+  return arith::IndexCastOp::create(host, loc, host.getIndexType(), count);
+}
+
+SmallVector<Operation *> graft::ownMemory(gpu::GPUFuncOp kernel) {
+  const std::string prefix = (kernel.getName() + "_").str();
+  SmallVector<Operation *> found;
+  for (Operation &op : *kernel->getBlock())
+    if (isa<LLVM::GlobalOp, memref::GlobalOp>(op) &&
+        cast<SymbolOpInterface>(op).getName().starts_with(prefix))
+      found.push_back(&op);
+  return found;
+}
+
+void graft::eraseKernel(gpu::GPUFuncOp kernel) {
+  for (Operation *global : ownMemory(kernel))
+    global->erase();
+  kernel->erase();
+}
+
+/// Blocks of a grid.
+static constexpr int64_t kMostBlocks = 1 << 20;
+
 KernelFunction KernelFunction::create(OpBuilder &host, Location loc, StringRef name, Value blocks,
-                                      unsigned threads, ValueRange captured, Value sharedBytes) {
+                                      unsigned threads, ValueRange captured) {
+  if (!matchPattern(blocks, m_Constant())) {
+    Value most = arith::ConstantIndexOp::create(host, loc, kMostBlocks);
+    blocks = arith::MinUIOp::create(host, loc, blocks, most);
+  }
   KernelArguments arguments(host, loc, captured);
-  auto stage = host.getInsertionBlock()->getParentOp()->getParentOfType<func::FuncOp>();
-  if (!stage)
-    stage = cast<func::FuncOp>(host.getInsertionBlock()->getParentOp());
+  func::FuncOp stage = stageAt(host);
   gpu::GPUModuleOp device = getDeviceModule(stage->getParentOfType<mlir::ModuleOp>());
 
   OpBuilder builder(host.getContext());
@@ -186,6 +217,6 @@ KernelFunction KernelFunction::create(OpBuilder &host, Location loc, StringRef n
   Value one = arith::ConstantIndexOp::create(host, loc, 1);
   Value count = arith::ConstantIndexOp::create(host, loc, threads);
   gpu::LaunchFuncOp::create(host, loc, function, gpu::KernelDim3{blocks, one, one},
-                            gpu::KernelDim3{count, one, one}, sharedBytes, arguments.operands());
+                            gpu::KernelDim3{count, one, one}, Value(), arguments.operands());
   return kernel;
 }

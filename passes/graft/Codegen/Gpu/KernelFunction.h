@@ -47,6 +47,9 @@ private:
 /// rest.
 mlir::Value pointerTo(mlir::OpBuilder &host, mlir::Location loc, mlir::Value memref);
 
+/// How many multiprocessors the device has, as an index of the host's code, in a stage.
+mlir::Value loadProcessors(mlir::OpBuilder &host, mlir::Location loc);
+
 /// Whether kernels can be given a value of this type.
 bool canPass(mlir::Type type);
 
@@ -56,11 +59,16 @@ struct KernelFunction {
   /// The captured values, in the kernel.
   llvm::SmallVector<mlir::Value> values;
 
-  /// `blocks` is an index of the host's code. The kernel's body ends with a return.
+  /// `blocks` is an index of the host's code: a grid has an end, so that a block or thread of the
+  /// kernel may have several pieces of the work. The kernel's body ends with a return.
   static KernelFunction create(mlir::OpBuilder &host, mlir::Location loc, llvm::StringRef name,
-                               mlir::Value blocks, unsigned threads, mlir::ValueRange captured,
-                               mlir::Value sharedBytes = {});
+                               mlir::Value blocks, unsigned threads, mlir::ValueRange captured);
 };
+
+/// The memory of a kernel's own, which is named after it.
+llvm::SmallVector<mlir::Operation *> ownMemory(mlir::gpu::GPUFuncOp kernel);
+/// Erases a kernel that nobody launches, with its own memory.
+void eraseKernel(mlir::gpu::GPUFuncOp kernel);
 
 } // namespace graft
 

@@ -30,6 +30,10 @@ std::optional<llvm::SmallVector<Access>> findAccesses(mlir::Block *body);
 /// The buffer that a memref is a part of: views of the arena are buffers of their own.
 mlir::Value bufferOf(mlir::Value memref);
 
+/// Whether a load reads where a buffer is in the arena, which is the host's: all other memory of a
+/// device's stage is the device's.
+bool isOfHost(mlir::memref::LoadOp load);
+
 /// An index without the identity that loops of linalg ops put around it.
 mlir::Value plainIndex(mlir::Value index);
 

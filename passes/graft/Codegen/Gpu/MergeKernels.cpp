@@ -6,10 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Codegen/Gpu/GpuPasses.h"
+#include "graft/Codegen/Gpu/KernelFunction.h"
 
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace graft {
@@ -20,25 +18,13 @@ namespace graft {
 using namespace mlir;
 using namespace graft;
 
-/// The memory of the kernel's own, which is named after it.
-static SmallVector<Operation *> ownGlobals(gpu::GPUFuncOp kernel) {
-  const std::string prefix = (kernel.getName() + "_").str();
-  SmallVector<Operation *> found;
-  for (Operation &op : *kernel->getBlock())
-    if (auto symbol = dyn_cast<SymbolOpInterface>(op); symbol && &op != kernel &&
-                                                       isa<LLVM::GlobalOp, memref::GlobalOp>(op) &&
-                                                       symbol.getName().starts_with(prefix))
-      found.push_back(&op);
-  return found;
-}
-
 /// A kernel and its own memory as text, without its name.
-static std::string identityOf(gpu::GPUFuncOp kernel, ArrayRef<Operation *> globals) {
+static std::string identityOf(gpu::GPUFuncOp kernel) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   auto flags = OpPrintingFlags().useLocalScope().printGenericOpForm();
   kernel->print(stream, flags);
-  for (Operation *global : globals)
+  for (Operation *global : ownMemory(kernel))
     global->print(stream, flags);
   const StringRef name = kernel.getName();
   std::string without;
@@ -59,14 +45,11 @@ struct MergeKernels : graft::impl::MergeKernelsPassBase<MergeKernels> {
       for (auto kernel : llvm::make_early_inc_range(device.getOps<gpu::GPUFuncOp>())) {
         auto name = SymbolRefAttr::get(device.getNameAttr(),
                                        {FlatSymbolRefAttr::get(kernel.getNameAttr())});
-        SmallVector<Operation *> globals = ownGlobals(kernel);
-        auto [first, isNew] = kernels.try_emplace(identityOf(kernel, globals), name);
+        auto [first, isNew] = kernels.try_emplace(identityOf(kernel), name);
         if (isNew)
           continue;
         merged[name] = first->second;
-        for (Operation *global : globals)
-          global->erase();
-        kernel->erase();
+        eraseKernel(kernel);
       }
     getOperation().walk([&](gpu::LaunchFuncOp launch) {
       if (auto found = merged.find(launch.getKernel()); found != merged.end())

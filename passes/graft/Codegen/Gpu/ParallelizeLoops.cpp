@@ -35,6 +35,10 @@ Value graft::bufferOf(Value memref) {
   return memref;
 }
 
+bool graft::isOfHost(memref::LoadOp load) {
+  return load.getMemRef() == stageArgument(load->getParentOfType<func::FuncOp>(), "offsets");
+}
+
 Value graft::plainIndex(Value index) {
   auto apply = index.getDefiningOp<affine::AffineApplyOp>();
   return apply && apply.getAffineMap().isIdentity() && apply->getNumOperands() == 1
@@ -93,10 +97,8 @@ static bool isHostNumber(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op)
     return true;
-  if (auto load = dyn_cast<memref::LoadOp>(op)) {
-    auto stage = op->getParentOfType<func::FuncOp>();
-    return load.getMemRef() == stageArgument(stage, "offsets");
-  }
+  if (auto load = dyn_cast<memref::LoadOp>(op))
+    return isOfHost(load);
   return op->getNumRegions() == 0 && llvm::all_of(op->getOperands(), isHostNumber);
 }
 
@@ -137,9 +139,10 @@ static void makeParallel(IRRewriter &rewriter, scf::ForOp outer) {
 /// Loops in place of `op`, those of parallel dimensions outside.
 static LogicalResult lowerToLoops(IRRewriter &rewriter, linalg::LinalgOp op) {
   rewriter.setInsertionPoint(op);
-  FailureOr<linalg::GenericOp> generic = linalg::generalizeNamedOp(rewriter, op);
-  if (auto already = dyn_cast<linalg::GenericOp>(op.getOperation()))
-    generic = already;
+  auto already = dyn_cast<linalg::GenericOp>(op.getOperation());
+  FailureOr<linalg::GenericOp> generic = already;
+  if (!already)
+    generic = linalg::generalizeNamedOp(rewriter, op);
   if (failed(generic))
     return op.emitOpError() << "has no loops";
   SmallVector<unsigned> order;

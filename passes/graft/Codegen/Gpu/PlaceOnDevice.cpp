@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Codegen/Cpu/FlattenParallel.h"
 #include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Codegen/Gpu/GpuPasses.h"
 #include "graft/Codegen/Gpu/KernelFunction.h"
-#include "graft/Dispatch/Exchange.h"
+#include "graft/Codegen/Gpu/LoopAccesses.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,8 +17,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
@@ -39,7 +38,7 @@ namespace {
 class Placement {
 public:
   Placement(func::FuncOp stage, SmallVectorImpl<Attribute> &checks)
-      : stage(stage), checks(checks), offsets(stageArgument(stage, "offsets")) {}
+      : stage(stage), checks(checks) {}
 
   /// Why it cannot be done; empty if it was.
   std::string run();
@@ -51,16 +50,23 @@ private:
   /// What the ops use from outside: what is to be passed, and what is cloned into the kernel.
   void findCaptured(ArrayRef<Operation *> ops, llvm::SetVector<Value> &captured,
                     llvm::SetVector<Operation *> &cloned);
+  /// A kernel before its body is written: what it knows of the host's code, and where it ends.
+  struct Body {
+    gpu::GPUFuncOp kernel;
+    IRMapping mapping;
+    OpBuilder builder;
+    Value status; ///< the host's word, if `ops` check something
+  };
+  /// Launches a kernel that is to compute `ops`, and gets `numbers` too.
+  Body open(OpBuilder &host, StringRef name, Value blocks, unsigned threads,
+            ArrayRef<Operation *> ops, ValueRange numbers);
   void placeLoop(scf::ParallelOp loop);
   void placeSequence(ArrayRef<Operation *> ops);
-  /// In a kernel: what it reads of constant tables is in its module.
-  void lower(gpu::GPUFuncOp kernel, Value status);
-  /// The host's status word, where a kernel that needs it is launched.
-  Value status(OpBuilder &builder, Location loc);
+  /// Lowers, in a kernel, what kernels have otherwise: memory, tables, checks.
+  void close(const Body &body);
 
   func::FuncOp stage;
   SmallVectorImpl<Attribute> &checks;
-  Value offsets;
   llvm::DenseSet<Value> ofDevice; ///< numbers that only the device knows
 };
 } // namespace
@@ -76,7 +82,7 @@ bool Placement::isHost(Operation *op) {
   if (llvm::any_of(op->getOperands(), [&](Value operand) { return ofDevice.contains(operand); }))
     return false;
   if (auto load = dyn_cast<memref::LoadOp>(op))
-    return load.getMemRef() == offsets;
+    return isOfHost(load);
   // What the host finds wrong with sizes ends the run before anything is computed with them.
   if (isa<dispatch::CheckOp>(op))
     return true;
@@ -146,16 +152,33 @@ void Placement::findCaptured(ArrayRef<Operation *> ops, llvm::SetVector<Value> &
   }
 }
 
-Value Placement::status(OpBuilder &builder, Location loc) {
-  return loadHostField(builder, loc, stageArgument(stage, "host"), HostDeviceStatus);
+Placement::Body Placement::open(OpBuilder &host, StringRef name, Value blocks, unsigned threads,
+                                ArrayRef<Operation *> ops, ValueRange numbers) {
+  Location loc = ops.front()->getLoc();
+  llvm::SetVector<Value> captured;
+  llvm::SetVector<Operation *> cloned;
+  findCaptured(ops, captured, cloned);
+  captured.insert(numbers.begin(), numbers.end());
+  const bool needsStatus = hasCheck(ops);
+  if (needsStatus)
+    captured.insert(loadHostField(host, loc, stageArgument(stage, "host"), HostDeviceStatus));
+  KernelFunction kernel =
+      KernelFunction::create(host, loc, name, blocks, threads, captured.getArrayRef());
+  Body body{kernel.function,
+            {},
+            OpBuilder(kernel.function.getBody().front().getTerminator()),
+            needsStatus ? kernel.values.back() : Value()};
+  body.mapping.map(captured.getArrayRef(), kernel.values);
+  for (Operation *op : cloned)
+    body.builder.clone(*op, body.mapping);
+  return body;
 }
 
-void Placement::lower(gpu::GPUFuncOp kernel, Value status) {
+void Placement::close(const Body &body) {
+  gpu::GPUFuncOp kernel = body.kernel;
   gpu::GPUModuleOp device = kernel->getParentOfType<gpu::GPUModuleOp>();
   kernel.walk([&](memref::GetGlobalOp get) { copyTable(get, device); });
   OpBuilder builder(kernel.getContext());
-  for (auto alloc : llvm::make_early_inc_range(kernel.getOps<memref::DeallocOp>()))
-    alloc.erase();
   kernel.walk([&](memref::DeallocOp dealloc) { dealloc.erase(); });
   kernel.walk([&](memref::AllocOp alloc) {
     builder.setInsertionPointToStart(&kernel.getBody().front());
@@ -177,8 +200,8 @@ void Placement::lower(gpu::GPUFuncOp kernel, Value status) {
     builder.setInsertionPointToStart(branch.thenBlock());
     Value none = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(0));
     Value own = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(number));
-    LLVM::AtomicCmpXchgOp::create(builder, loc, status, none, own, LLVM::AtomicOrdering::monotonic,
-                                  LLVM::AtomicOrdering::monotonic);
+    LLVM::AtomicCmpXchgOp::create(builder, loc, body.status, none, own,
+                                  LLVM::AtomicOrdering::monotonic, LLVM::AtomicOrdering::monotonic);
     check.erase();
   });
 }
@@ -186,44 +209,14 @@ void Placement::lower(gpu::GPUFuncOp kernel, Value status) {
 void Placement::placeLoop(scf::ParallelOp loop) {
   Location loc = loop.getLoc();
   OpBuilder host(loop);
-  Value one = arith::ConstantIndexOp::create(host, loc, 1);
-  Value zero = arith::ConstantIndexOp::create(host, loc, 0);
-  Value total = one;
-  SmallVector<Value> counts;
-  for (auto [lower, upper, step] :
-       llvm::zip(loop.getLowerBound(), loop.getUpperBound(), loop.getStep())) {
-    Value count = arith::SubIOp::create(host, loc, upper, lower);
-    count = arith::MaxSIOp::create(host, loc, count, zero);
-    if (!matchPattern(step, m_One()))
-      count = arith::CeilDivSIOp::create(host, loc, count, step);
-    counts.push_back(count);
-    total = arith::MulIOp::create(host, loc, total, count);
-  }
-  llvm::SetVector<Value> captured;
-  llvm::SetVector<Operation *> cloned;
-  findCaptured(loop.getOperation(), captured, cloned);
-  captured.insert(total);
-  for (Value count : ArrayRef(counts).drop_front())
-    if (!matchPattern(count, m_Constant()))
-      captured.insert(count);
-  if (hasCheck(loop.getOperation()))
-    captured.insert(status(host, loc));
-  // A thread may have several iterations: a grid has an end.
+  FlatRange all(host, loop);
   Value threads = arith::ConstantIndexOp::create(host, loc, kThreads);
-  Value most = arith::ConstantIndexOp::create(host, loc, 1 << 20);
-  Value blocks = arith::CeilDivSIOp::create(host, loc, total, threads);
-  blocks = arith::MinSIOp::create(host, loc, blocks, most);
-  KernelFunction kernel =
-      KernelFunction::create(host, loc, "loop", blocks, kThreads, captured.getArrayRef());
-  IRMapping mapping;
-  mapping.map(captured.getArrayRef(), kernel.values);
-  OpBuilder builder(kernel.function.getBody().front().getTerminator());
-  for (Operation *op : cloned)
-    builder.clone(*op, mapping);
-  for (Value count : counts)
-    if (!mapping.contains(count))
-      if (Operation *op = count.getDefiningOp(); op && op->hasTrait<OpTrait::ConstantLike>())
-        builder.clone(*op, mapping);
+  Value blocks = arith::CeilDivSIOp::create(host, loc, all.total, threads);
+  SmallVector<Value> numbers{all.total};
+  llvm::append_range(numbers, ArrayRef(all.counts).drop_front());
+  Body body = open(host, "loop", blocks, kThreads, loop.getOperation(), numbers);
+
+  OpBuilder &builder = body.builder;
   Value thread = gpu::ThreadIdOp::create(builder, loc, gpu::Dimension::x);
   Value block = gpu::BlockIdOp::create(builder, loc, gpu::Dimension::x);
   Value grid = gpu::GridDimOp::create(builder, loc, gpu::Dimension::x);
@@ -231,49 +224,23 @@ void Placement::placeLoop(scf::ParallelOp loop) {
   Value first =
       arith::AddIOp::create(builder, loc, arith::MulIOp::create(builder, loc, block, size), thread);
   Value stride = arith::MulIOp::create(builder, loc, grid, size);
-  auto range = scf::ForOp::create(builder, loc, first, mapping.lookup(total), stride);
+  auto range = scf::ForOp::create(builder, loc, first, body.mapping.lookup(all.total), stride);
   builder.setInsertionPointToStart(range.getBody());
-  Value rest = range.getInductionVar();
-  for (unsigned d = loop.getNumLoops(); d-- > 0;) {
-    Value index = rest;
-    if (d > 0) {
-      Value count = mapping.lookup(counts[d]);
-      index = arith::RemUIOp::create(builder, loc, rest, count);
-      rest = arith::DivUIOp::create(builder, loc, rest, count);
-    }
-    Value step = mapping.lookupOrDefault(loop.getStep()[d]);
-    if (!matchPattern(loop.getStep()[d], m_One()))
-      index = arith::MulIOp::create(builder, loc, index, step);
-    if (!matchPattern(loop.getLowerBound()[d], m_Zero()))
-      index = arith::AddIOp::create(builder, loc, index, mapping.lookup(loop.getLowerBound()[d]));
-    mapping.map(loop.getInductionVars()[d], index);
-  }
+  mapIteration(builder, loop, all, range.getInductionVar(), body.mapping);
   for (Operation &op : loop.getBody()->without_terminator())
-    builder.clone(op, mapping);
-  lower(kernel.function, kernel.values.back());
+    builder.clone(op, body.mapping);
+  close(body);
   loop.erase();
 }
 
 void Placement::placeSequence(ArrayRef<Operation *> ops) {
-  Location loc = ops.front()->getLoc();
   OpBuilder host(ops.back());
   host.setInsertionPointAfter(ops.back());
-  llvm::SetVector<Value> captured;
-  llvm::SetVector<Operation *> cloned;
-  findCaptured(ops, captured, cloned);
-  if (hasCheck(ops))
-    captured.insert(status(host, loc));
-  Value one = arith::ConstantIndexOp::create(host, loc, 1);
-  KernelFunction kernel =
-      KernelFunction::create(host, loc, "steps", one, 1, captured.getArrayRef());
-  IRMapping mapping;
-  mapping.map(captured.getArrayRef(), kernel.values);
-  OpBuilder builder(kernel.function.getBody().front().getTerminator());
-  for (Operation *op : cloned)
-    builder.clone(*op, mapping);
+  Value one = arith::ConstantIndexOp::create(host, ops.front()->getLoc(), 1);
+  Body body = open(host, "steps", one, 1, ops, {});
   for (Operation *op : ops)
-    builder.clone(*op, mapping);
-  lower(kernel.function, kernel.values.empty() ? Value() : kernel.values.back());
+    body.builder.clone(*op, body.mapping);
+  close(body);
   for (Operation *op : llvm::reverse(ops))
     op->erase();
 }
@@ -350,7 +317,8 @@ struct PlaceOnDevice : graft::impl::PlaceOnDevicePassBase<PlaceOnDevice> {
         shape->erase();
       // Products have their kernels already.
       stage.walk([&](gpu::LaunchFuncOp launch) {
-        SymbolTable::lookupNearestSymbolFrom(getOperation(), launch.getKernel())->erase();
+        eraseKernel(SymbolTable::lookupNearestSymbolFrom<gpu::GPUFuncOp>(getOperation(),
+                                                                         launch.getKernel()));
       });
       stage.erase();
     }

@@ -421,8 +421,6 @@ void AttentionKernel::build() {
 
 void AttentionKernel::launch(OpBuilder &host, Value blocks, unsigned rows) {
   Location loc = op.getLoc();
-  Value most = arith::ConstantIndexOp::create(host, loc, 1 << 20);
-  blocks = arith::MinUIOp::create(host, loc, blocks, most);
   SmallVector<Value> captured{ArrayRef<Value>(operands)};
   if (op.getMask())
     captured.push_back(op.getMask());
@@ -471,12 +469,9 @@ void AttentionKernel::convert() {
     launch(host, blocksWith(1), 1);
   } else {
     // Warps with several rows read less, where there is enough to do for all processors.
-    auto func = op->getParentOfType<func::FuncOp>();
-    Value processors = loadHostField(host, loc, stageArgument(func, "host"), HostDeviceProcessors);
-    processors = LLVM::PtrToIntOp::create(host, loc, host.getI64Type(), processors);
-    processors = arith::IndexCastOp::create(host, loc, host.getIndexType(), processors);
     Value blocks = blocksWith(most);
-    Value isMany = arith::CmpIOp::create(host, loc, arith::CmpIPredicate::uge, blocks, processors);
+    Value isMany = arith::CmpIOp::create(host, loc, arith::CmpIPredicate::uge, blocks,
+                                         loadProcessors(host, loc));
     auto choice = scf::IfOp::create(host, loc, isMany, /*withElseRegion=*/true);
     host.setInsertionPointToStart(choice.thenBlock());
     launch(host, blocks, most);

@@ -64,8 +64,6 @@ private:
     return segmented() ? int64_t(segmented().getSegmentExtras().size()) / modules() : 0;
   }
 
-  /// How many multiprocessors the device has.
-  Value processors(OpBuilder &host);
   void launch(OpBuilder &host, const TileShape &shape);
   void buildPlain(DeviceBuilder &b, TileProduct &product, const TileShape &shape);
   void buildSegmented(DeviceBuilder &b, TileProduct &product, const TileShape &shape,
@@ -372,13 +370,6 @@ void ProductKernel::buildSegmented(DeviceBuilder &b, TileProduct &product, const
   });
 }
 
-Value ProductKernel::processors(OpBuilder &host) {
-  Location loc = op->getLoc();
-  Value count = loadHostField(host, loc, stageArgument(stage, "host"), HostDeviceProcessors);
-  count = LLVM::PtrToIntOp::create(host, loc, host.getI64Type(), count);
-  return arith::IndexCastOp::create(host, loc, host.getIndexType(), count);
-}
-
 void ProductKernel::launch(OpBuilder &host, const TileShape &shape) {
   Location loc = op->getLoc();
   SmallVector<Value> captured;
@@ -424,11 +415,10 @@ void ProductKernel::launch(OpBuilder &host, const TileShape &shape) {
                                   arith::MinUIOp::create(host, loc, rows, constant(modules())));
   Value blocks = arith::MulIOp::create(
       host, loc, tiles, constant(int64_t(llvm::divideCeil(columns(), shape.columns))));
-  Value most = constant(1 << 20);
-  if (segmented()) {
-    most = arith::MulIOp::create(host, loc, processors(host), constant(kBlocksPerProcessor));
-  }
-  blocks = arith::MinUIOp::create(host, loc, blocks, most);
+  if (segmented()) // which only the device can tell how many are needed of
+    blocks = arith::MinUIOp::create(
+        host, loc, blocks,
+        arith::MulIOp::create(host, loc, loadProcessors(host, loc), constant(kBlocksPerProcessor)));
   KernelFunction kernel = KernelFunction::create(host, loc, segmented() ? "segments" : "product",
                                                  blocks, shape.threads(), captured);
   values = kernel.values;
@@ -464,7 +454,7 @@ void ProductKernel::convert() {
   Value tiles = arith::CeilDivUIOp::create(host, loc, rows, constant(large.rows));
   tiles = arith::MulIOp::create(host, loc, tiles,
                                 constant(int64_t(llvm::divideCeil(columns(), large.columns))));
-  Value most = arith::DivUIOp::create(host, loc, processors(host), constant(2));
+  Value most = arith::DivUIOp::create(host, loc, loadProcessors(host, loc), constant(2));
   Value isLarge = arith::AndIOp::create(
       host, loc, isAbove(rows, constant(int64_t(large.rows) * count)), isAbove(tiles, most));
   auto choice = scf::IfOp::create(host, loc, isLarge, /*withElseRegion=*/true);

@@ -234,7 +234,6 @@ void RowKernel::convert(StringRef name, function_ref<void(DeviceBuilder &)> body
     captured.push_back(isMatrix(operand) ? pointerTo(host, loc, operand) : operand);
 
   Value blocks = arith::CeilDivUIOp::create(host, loc, rows, constant(kWarps));
-  blocks = arith::MinUIOp::create(host, loc, blocks, constant(1 << 20));
   KernelFunction kernel =
       KernelFunction::create(host, loc, name, blocks, kWarps * DeviceBuilder::kLanes, captured);
   OpBuilder builder(kernel.function.getBody().front().getTerminator());
