@@ -304,3 +304,121 @@ func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %y: tens
   %14 = onnx.Add %11, %13 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   return %9, %14 : tensor<?x?x4xf32>, tensor<?x?x4xf32>
 }
+
+// -----
+
+// A gate is where it is, whatever its shape was, and by bounds that sizes tell; what scales all terms alike weighs too. A
+// parameter's copy is the parameter.
+
+// CHECK: modular.router @mixture.router(%{{.*}}: tensor<?x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK: onnx.Where
+// CHECK: modular.router @moe.router(%{{.*}}: tensor<?x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK: modular.select_all
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:.*]]: tensor<?x4xf32>{{.*}}, %[[Z:.*]]: tensor<?x2xf32>{{.*}}, %[[V:.*]]: tensor<?x1xf32>
+// CHECK: %[[LOGITS:.*]] = onnx.Reshape %[[Z]]
+// CHECK: modular.route @moe.router(%[[LOGITS]])
+// CHECK: modular.aggregate weighted_sum
+// CHECK: %[[W:.*]] = onnx.Mul %{{.*}}, %[[V]]
+// CHECK: %[[WEIGHTS:.*]] = onnx.Reshape %[[W]]
+// CHECK: modular.route @mixture.router(%[[WEIGHTS]])
+// CHECK: modular.aggregate weighted_sum
+// CHECK: return
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %v: tensor<?x1xf32> {modular.dims = ["n", "1"]})
+    -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+  %i0 = onnx.Constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %i1 = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %i2 = onnx.Constant {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %e1 = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %column = onnx.Constant {value = dense<[-1, 1]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %shape = onnx.Shape %w : (tensor<?x2xf32>) -> tensor<2xi64>
+  %wide = onnx.Gather %shape, %i1 : (tensor<2xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %part = onnx.Div %wide, %i2 : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %0 = onnx.Slice %w, %i0, %part, %i1 {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %1 = onnx.Gather %w, %e1 {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %2 = onnx.Reshape %1, %column : (tensor<?xf32>, tensor<2xi64>) -> tensor<?x1xf32>
+  %rows = onnx.Shape %x : (tensor<?x4xf32>) -> tensor<2xi64>
+  %3 = onnx.Expand %2, %rows : (tensor<?x1xf32>, tensor<2xi64>) -> tensor<?x4xf32>
+  %bias = onnx.Constant {value = dense<[4.0, 3.0, 2.0, 1.0]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %copy = onnx.Identity %own : (tensor<4xf32>) -> tensor<4xf32>
+  %a = onnx.Mul %x, %copy : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %b = onnx.Add %x, %bias : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %4 = onnx.Mul %0, %a : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Mul %3, %b : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %6 = onnx.Add %4, %5 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32> loc(fused<"moe">["/moe/Add"])
+  %c = onnx.Mul %x, %bias : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %d = onnx.Add %x, %own : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %7 = onnx.Mul %0, %c : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %8 = onnx.Mul %7, %v : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %9 = onnx.Mul %v, %2 : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %10 = onnx.Mul %9, %d : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %11 = onnx.Add %8, %10 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %6, %11 : tensor<?x4xf32>, tensor<?x4xf32>
+}
+
+// -----
+
+// Where a row chose a module and nothing else: its branch, under a mask that is a choice or a number.
+
+// CHECK: modular.select_top 1
+// CHECK: modular.select_top 1
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: onnx.Equal
+// CHECK: modular.aggregate weighted_sum
+// CHECK-NOT: onnx.Equal
+// CHECK: modular.aggregate weighted_sum
+// CHECK: return
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+  %i0 = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %i1 = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %none = onnx.Constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %c = onnx.ArgMax %w {axis = 1 : i64, keepdims = 0 : i64} : (tensor<?x2xf32>) -> tensor<?xi64>
+  %m = onnx.ReduceMax %w, %last {keepdims = 0 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %v = onnx.Unsqueeze %m, %last : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %a = onnx.Tanh %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %b = onnx.Mul %x, %own : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %e0 = onnx.Equal %c, %i0 : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %u0 = onnx.Unsqueeze %e0, %last : (tensor<?xi1>, tensor<1xi64>) -> tensor<?x1xi1>
+  %e1 = onnx.Equal %c, %i1 : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %u1 = onnx.Unsqueeze %e1, %last : (tensor<?xi1>, tensor<1xi64>) -> tensor<?x1xi1>
+  %0 = onnx.Cast %u0 {to = 1 : i64} : (tensor<?x1xi1>) -> tensor<?x1xf32>
+  %1 = onnx.Mul %0, %a : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %2 = onnx.Mul %1, %v : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %3 = onnx.Cast %u1 {to = 1 : i64} : (tensor<?x1xi1>) -> tensor<?x1xf32>
+  %4 = onnx.Mul %3, %b : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Mul %4, %v : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %6 = onnx.Add %2, %5 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %7 = onnx.Mul %v, %a : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %8 = onnx.Where %u0, %7, %none : (tensor<?x1xi1>, tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %9 = onnx.Mul %v, %b : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %10 = onnx.Where %u1, %9, %none : (tensor<?x1xi1>, tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %11 = onnx.Add %8, %10 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %6, %11 : tensor<?x4xf32>, tensor<?x4xf32>
+}
+
+// -----
+
+// No mixtures: terms that are scaled by different values.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.aggregate
+// CHECK: return
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %v: tensor<?x1xf32> {modular.dims = ["n", "1"]})
+    -> tensor<?x4xf32> {
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %other = onnx.Constant {value = dense<[4.0, 3.0, 2.0, 1.0]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %g0, %g1 = onnx.Split %w {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
+  %a = onnx.Mul %x, %own : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %b = onnx.Mul %x, %other : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %h0 = onnx.Mul %g0, %v : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %0 = onnx.Mul %h0, %a : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.Mul %g1, %b : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %2 = onnx.Add %0, %1 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %2 : tensor<?x4xf32>
+}

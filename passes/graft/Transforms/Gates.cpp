@@ -44,8 +44,16 @@ bool graft::raise::isZero(Value value) {
       return true;
     elements = dyn_cast<DenseElementsAttr>(*fill.getValue());
   }
-  return elements && elements.isSplat() && isa<FloatType>(elements.getElementType()) &&
-         elements.getSplatValue<APFloat>().isZero();
+  if (elements)
+    return elements.isSplat() && isa<FloatType>(elements.getElementType()) &&
+           elements.getSplatValue<APFloat>().isZero();
+  auto constant = dyn_cast_or_null<onnx::ConstantOp>(op);
+  auto weight = constant ? dyn_cast<WeightAttr>(constant.getValue()) : nullptr;
+  if (!weight || !isa<FloatType>(getElementTypeOrSelf(value.getType())))
+    return false;
+  auto &store = value.getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
+  auto bytes = store.lookup(weight.getKey());
+  return bytes && llvm::all_of(*bytes, [](char byte) { return byte == 0; });
 }
 
 bool graft::raise::isParameter(Value value) {

@@ -69,7 +69,7 @@ std::vector<double> Draws::scores(int64_t rows) {
     // A weight of 0 may be none.
     std::bernoulli_distribution isNone(0.25);
     for (int64_t i = 0; i < experts && slots == experts; ++i)
-      if ((row / 2 + i) % 2 == 0 || isNone(random))
+      if ((row / 2 + i + turn) % 2 == 0 || isNone(random))
         scores[i] = 0;
     if (hit == experts)
       continue;
@@ -201,9 +201,11 @@ bool Comparison::seed(Evaluator &at, Draws &draws, Value value, int64_t experts,
   const Tensor::Kind kind = Tensor::kindOf(type.getElementType());
   const bool isOfSlots = *count % std::max<int64_t>(slots, 1) == 0;
   std::vector<double> values;
-  if (kind == Tensor::Bool)
-    return false;
-  if (kind == Tensor::Integer) {
+  if (kind == Tensor::Bool) {
+    values = draws.weights(*count);
+    for (double &value : values)
+      value = value < 0.5;
+  } else if (kind == Tensor::Integer) {
     if (!isOfSlots)
       return false;
     values = draws.chosen(*count / slots);
@@ -260,7 +262,8 @@ Verdict Comparison::run() {
         if (number >= 0 && number < double(experts))
           ++users[int64_t(number)];
       }
-    if (hit && llvm::count_if(users, [](int64_t n) { return n != 0; }) != *hit)
+    const int64_t taken = llvm::count_if(users, [](int64_t n) { return n != 0; });
+    if (taken == 0 || (hit && taken != *hit))
       continue;
     const Tensor *wanted = at.get(before);
     if (!wanted)

@@ -124,7 +124,18 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
       return signalPassFailure();
   }
 
+  /// Where modules share a parameter, an exporter copies it for the second.
+  static void dropCopies(func::FuncOp main) {
+    for (Operation &op : llvm::make_early_inc_range(main.getBody().front()))
+      if (auto copy = dyn_cast<onnx::IdentityOp>(op); copy && raise::isParameter(copy.getInput()) &&
+                                                      copy.getInput().getType() == copy.getType()) {
+        copy.replaceAllUsesWith(copy.getInput());
+        copy.erase();
+      }
+  }
+
   LogicalResult raiseAll(func::FuncOp main) {
+    dropCopies(main);
     raise::Raising raising(getOperation(), main, repair);
     SmallVector<Operation *> ops;
     for (Operation &op : main.getBody().front())

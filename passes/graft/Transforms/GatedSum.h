@@ -1,0 +1,38 @@
+//===- GatedSum.h - Sums over modules, each under its gate -*- C++ -*-===//
+//
+// Part of Graft, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAFT_TRANSFORMS_GATEDSUM_H
+#define GRAFT_TRANSFORMS_GATEDSUM_H
+
+#include "graft/Transforms/RaiseRouting.h"
+
+namespace graft::raise {
+
+/// A sum over modules: a branch each, or one value with all of them along a dimension.
+struct GatedSum {
+  Gates gates;
+  llvm::SmallVector<mlir::Value> branches;
+  mlir::Value stack;
+  int64_t axis = 0; ///< of the stack
+  int64_t modules = 0;
+  mlir::Value like;                      ///< of the rows' dimensions, if gates are not
+  llvm::SmallVector<mlir::Value> others; ///< that are added to it
+};
+
+// What stands for the gates is built where `b` stands. False if it is no such sum.
+
+/// A tree of additions with a term for each module.
+bool parseTree(onnx::GraphBuilder &b, Raising &raising, onnx::AddOp op, GatedSum &result);
+/// Σ over a dimension of gates, 1 along that of the results, times what has all branches.
+bool parseStack(onnx::GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum, GatedSum &result);
+/// Gates, (…, 1, modules), as a row that is multiplied with what has all branches, or
+/// (…, modules, 1) as a column.
+bool parseProduct(onnx::GraphBuilder &b, Raising &raising, onnx::MatMulOp op, GatedSum &result);
+
+} // namespace graft::raise
+
+#endif // GRAFT_TRANSFORMS_GATEDSUM_H
