@@ -6,7 +6,7 @@
 // CHECK: %[[SHARES:.*]] = onnx.Softmax
 // CHECK: %[[CHOSEN:.*]] = modular.select_top 1 of %[[SHARES]]
 // CHECK: modular.weigh %[[CHOSEN]] by %[[SHARES]] normalized by nothing
-// The order of the steps is not that of the experts.
+// The order of the steps is not that of the experts. A product may be an Einsum.
 // CHECK-LABEL: modular.module @moe.expert.0
 // CHECK: dense<{{\[\[}}1.000000e+00, 2.000000e+00], [3.000000e+00, 4.000000e+00]]>
 // CHECK: onnx.MatMul
@@ -46,7 +46,7 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %z: tensor<?x2x
   %a2_r = onnx.Gather %a2_n, %i0 : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
   %a2_s = onnx.Gather %a2_n, %i1 : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
   %a2_x = onnx.Gather %x, %a2_r : (tensor<?x2xf32>, tensor<?xi64>) -> tensor<?x2xf32>
-  %a2_y = onnx.MatMul %a2_x, %w0 : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  %a2_y = onnx.Einsum %w0, %a2_x {equation = "io,...i->...o"} : (tensor<2x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
   %a2_rows = onnx.Unsqueeze %a2_r, %last : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
   %a2_slots = onnx.Unsqueeze %a2_s, %last : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
   %a2_at = onnx.Concat %a2_rows, %a2_slots {axis = 1 : i64} : (tensor<?x1xi64>, tensor<?x1xi64>) -> tensor<?x2xi64>

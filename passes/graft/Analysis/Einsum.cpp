@@ -81,6 +81,16 @@ std::optional<EinsumEquation> EinsumEquation::parse(StringRef text, ArrayRef<int
   return equation;
 }
 
+std::optional<EinsumEquation> EinsumEquation::of(onnx::EinsumOp op, const SymbolicShapes &shapes) {
+  SmallVector<int64_t> ranks;
+  for (Value input : op.getInputs()) {
+    if (!shapes.isKnown(input))
+      return std::nullopt;
+    ranks.push_back(shapes.get(input).rank());
+  }
+  return parse(op.getEquation(), ranks);
+}
+
 std::map<int, Polynomial> EinsumEquation::sizes(ArrayRef<ArrayRef<Polynomial>> dims) const {
   std::map<int, Polynomial> sizes;
   for (auto [labels, own] : llvm::zip(operands, dims)) {
@@ -91,4 +101,42 @@ std::map<int, Polynomial> EinsumEquation::sizes(ArrayRef<ArrayRef<Polynomial>> d
     }
   }
   return sizes;
+}
+
+std::optional<std::string> EinsumEquation::str() const {
+  std::map<int, char> letters;
+  auto print = [&](std::string &text, const Labels &labels) {
+    for (int label : labels) {
+      const size_t next = letters.size();
+      auto [it, isNew] = letters.try_emplace(label, char(next < 26 ? 'a' + next : 'A' + next - 26));
+      text += it->second;
+    }
+  };
+  std::string text;
+  for (const Labels &labels : operands) {
+    if (&labels != operands.begin())
+      text += ",";
+    print(text, labels);
+  }
+  text += "->";
+  print(text, result);
+  return letters.size() <= 52 ? std::optional(text) : std::nullopt;
+}
+
+std::optional<EinsumEquation::ProductOfVectors> EinsumEquation::asProductOfVectors() const {
+  if (operands.size() != 2 || result.empty())
+    return std::nullopt;
+  const int out = result.back();
+  for (unsigned number : {1u, 0u}) {
+    const Labels &matrix = operands[number], &vectors = operands[1 - number];
+    if (matrix.size() != 2 || vectors.size() != result.size() || matrix[0] == matrix[1] ||
+        !llvm::is_contained(matrix, out))
+      continue;
+    const bool isTransposed = matrix[0] == out;
+    ArrayRef<int> places = ArrayRef(vectors).drop_back();
+    if (vectors.back() == matrix[isTransposed] && places == ArrayRef(result).drop_back() &&
+        !llvm::is_contained(places, out) && !llvm::is_contained(places, vectors.back()))
+      return ProductOfVectors{number, isTransposed};
+  }
+  return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #define GRAFT_ANALYSIS_EINSUM_H
 
 #include "graft/Analysis/SymbolicShapes.h"
+#include "graft/Onnx/Onnx.h"
 
 namespace graft {
 
@@ -21,9 +22,23 @@ struct EinsumEquation {
 
   /// Nothing if the text is no equation, or does not fit the operands' ranks.
   static std::optional<EinsumEquation> parse(llvm::StringRef text, llvm::ArrayRef<int64_t> ranks);
+  /// The op's, if the shapes of its operands are known.
+  static std::optional<EinsumEquation> of(onnx::EinsumOp op, const SymbolicShapes &shapes);
 
   /// What each label counts, given the operands' dimensions.
   std::map<int, Polynomial> sizes(llvm::ArrayRef<llvm::ArrayRef<Polynomial>> dims) const;
+
+  /// The equation with a letter for each label; nothing if there are more labels than letters.
+  std::optional<std::string> str() const;
+
+  /// One operand is vectors along its last dimension, the other a matrix that they are multiplied
+  /// with.
+  struct ProductOfVectors {
+    unsigned matrix;   ///< which operand
+    bool isTransposed; ///< it is (out, in)
+  };
+  /// Nothing if it is no such product.
+  std::optional<ProductOfVectors> asProductOfVectors() const;
 };
 
 } // namespace graft

@@ -7,10 +7,12 @@
 
 #include "graft/Reference/Evaluator.h"
 
+#include "graft/Analysis/Einsum.h"
 #include "graft/Onnx/Onnx.h"
 
 #include <cmath>
 #include <numeric>
+#include <set>
 
 using namespace mlir;
 using namespace graft;
@@ -120,6 +122,136 @@ static bool evaluateMatMul(Evaluator &at, onnx::MatMulOp op) {
     multiply(a->matrix(placeOf(i, left)), b->matrix(placeOf(i, right)), rows, inner, columns,
              out.data() + i * rows * columns);
   return at.result(op, shape, std::move(out));
+}
+
+namespace {
+struct Labelled {
+  Tensor tensor;
+  EinsumEquation::Labels labels;
+};
+} // namespace
+
+/// The dimensions in the order of `labels`; those that are missing are 1.
+static Tensor arranged(const Labelled &x, ArrayRef<int> labels) {
+  SmallVector<int64_t> order;
+  Shape shape, strides = rowMajor(x.tensor.shape), steps;
+  for (int label : labels) {
+    auto it = llvm::find(x.labels, label);
+    const bool isMissing = it == x.labels.end();
+    const int64_t dim = it - x.labels.begin();
+    if (!isMissing)
+      order.push_back(dim);
+    shape.push_back(isMissing ? 1 : x.tensor.shape[dim]);
+    steps.push_back(isMissing ? 0 : strides[dim]);
+  }
+  if (auto turned = order.empty() ? std::nullopt : x.tensor.transposed(order))
+    if (auto view = turned->reshaped(shape))
+      return *view;
+  std::vector<double> values(*elementCount(shape));
+  Shape index(shape.size(), 0);
+  for (double &value : values) {
+    int64_t from = 0;
+    for (auto [i, step] : llvm::zip(index, steps))
+      from += i * step;
+    value = x.tensor.values()[from];
+    for (size_t dim = index.size(); dim-- > 0 && ++index[dim] == shape[dim];)
+      index[dim] = 0;
+  }
+  return Tensor(x.tensor.kind, shape, std::move(values));
+}
+
+/// The sum over the labels that are not wanted of the products. One label each of rows, of columns
+/// and of what is summed make products of matrices, the others number them.
+static Labelled multiply(const Labelled &a, const Labelled &b,
+                         llvm::function_ref<bool(int)> isWanted) {
+  auto sizeIn = [](const Labelled &x, int label) {
+    auto it = llvm::find(x.labels, label);
+    return it == x.labels.end() ? int64_t(1) : x.tensor.shape[it - x.labels.begin()];
+  };
+  int row = 0, inner = 0, column = 0; // no label is 0
+  for (int label : a.labels)
+    if (!llvm::is_contained(b.labels, label))
+      row = isWanted(label) ? label : row;
+    else if (!isWanted(label) && sizeIn(a, label) == sizeIn(b, label))
+      inner = label;
+  for (int label : b.labels)
+    if (!llvm::is_contained(a.labels, label) && isWanted(label))
+      column = label;
+  EinsumEquation::Labels outer;
+  Labelled result;
+  for (int label : llvm::concat<const int>(a.labels, b.labels))
+    if (label != row && label != inner && label != column && !llvm::is_contained(outer, label))
+      outer.push_back(label);
+  auto with = [&](int first, int second) {
+    EinsumEquation::Labels labels(outer);
+    labels.append({first, second});
+    return labels;
+  };
+  const Tensor left = arranged(a, with(row, inner)), right = arranged(b, with(inner, column));
+  const int64_t rows = sizeIn(a, row), columns = sizeIn(b, column);
+  Shape counts, shape;
+  for (int label : outer) {
+    counts.push_back(std::max(sizeIn(a, label), sizeIn(b, label)));
+    if (isWanted(label)) {
+      result.labels.push_back(label);
+      shape.push_back(counts.back());
+    }
+  }
+  for (auto [label, size] : {std::pair(row, rows), std::pair(column, columns)})
+    if (label != 0) {
+      result.labels.push_back(label);
+      shape.push_back(size);
+    }
+  std::vector<double> out(*elementCount(shape), 0.0);
+  Shape index(outer.size(), 0);
+  for (int64_t turn = *elementCount(counts); turn-- > 0;) {
+    int64_t ofLeft = 0, ofRight = 0, to = 0;
+    for (size_t i = 0; i < outer.size(); ++i) {
+      auto step = [&](int64_t &place, int64_t size) {
+        place = place * size + (size == 1 ? 0 : index[i]);
+      };
+      step(ofLeft, left.shape[i]);
+      step(ofRight, right.shape[i]);
+      if (isWanted(outer[i]))
+        step(to, counts[i]);
+    }
+    multiply(left.matrix(ofLeft), right.matrix(ofRight), rows, sizeIn(a, inner), columns,
+             out.data() + to * rows * columns);
+    for (size_t dim = index.size(); dim-- > 0 && ++index[dim] == counts[dim];)
+      index[dim] = 0;
+  }
+  result.tensor = Tensor(a.tensor.kind, shape, std::move(out));
+  return result;
+}
+
+static bool evaluateEinsum(Evaluator &at, onnx::EinsumOp op) {
+  SmallVector<int64_t> ranks;
+  for (Value input : op.getInputs())
+    ranks.push_back(at.lookup(input)->rank());
+  auto equation = EinsumEquation::parse(op.getEquation(), ranks);
+  if (!equation)
+    return at.fail(op, "an equation that does not fit");
+  std::map<int, int64_t> sizes;
+  for (auto [input, labels] : llvm::zip(op.getInputs(), equation->operands)) {
+    std::set<int> once;
+    for (auto [label, size] : llvm::zip(labels, at.lookup(input)->shape)) {
+      if (!once.insert(label).second)
+        return at.fail(op, "a diagonal", /*isUnknown=*/true);
+      int64_t &known = sizes.try_emplace(label, 1).first->second;
+      if (known != size && known != 1 && size != 1)
+        return at.fail(op, "sizes that do not fit");
+      known = std::max(known, size);
+    }
+  }
+  Labelled sum{Tensor(at.lookup(op.getInputs()[0])->kind, {}, {1.0}), {}};
+  for (size_t i = 0; i < ranks.size(); ++i)
+    sum = multiply(sum, {*at.lookup(op.getInputs()[i]), equation->operands[i]}, [&](int label) {
+      return llvm::is_contained(equation->result, label) ||
+             llvm::any_of(ArrayRef(equation->operands).drop_front(i + 1),
+                          [&](const auto &labels) { return llvm::is_contained(labels, label); });
+    });
+  const Tensor result = arranged(sum, equation->result);
+  return at.result(op.getOutput(), result.shape, result.values().vec());
 }
 
 static bool evaluateGemm(Evaluator &at, onnx::GemmOp op) {
@@ -291,6 +423,8 @@ Known graft::reference::evaluateProducts(Evaluator &at, Operation *op) {
     return evaluateMatMul(at, matmul);
   if (auto gemm = dyn_cast<onnx::GemmOp>(op))
     return evaluateGemm(at, gemm);
+  if (auto einsum = dyn_cast<onnx::EinsumOp>(op))
+    return evaluateEinsum(at, einsum);
   if (auto f = dyn_cast<onnx::SoftmaxOp>(op))
     return mapLines(at, op, f.getAxis(), false, [](auto line) { softmax(line, false); });
   if (auto f = dyn_cast<onnx::LogSoftmaxOp>(op))

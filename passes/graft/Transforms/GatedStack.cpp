@@ -7,7 +7,10 @@
 
 #include "graft/Transforms/GatedSum.h"
 
+#include "graft/Analysis/Einsum.h"
+
 #include <numeric>
+#include <set>
 
 using namespace mlir;
 using namespace graft;
@@ -117,4 +120,93 @@ bool graft::raise::parseProduct(GraphBuilder &b, Raising &raising, onnx::MatMulO
     return fitStack(b, raising, op.getA(), rank - 1, rank - 2, op.getB(), rank - 2, result);
   return other.getDimSize(rank - 1) == 1 &&
          fitStack(b, raising, op.getB(), rank - 2, rank - 1, op.getA(), rank - 1, result);
+}
+
+/// An operand with all gates as (…, modules), in the order of the result's dimensions; those that
+/// it lacks are 1.
+static Value arrangeGates(GraphBuilder &b, Value gates, EinsumEquation::Labels labels, int label,
+                          ArrayRef<int> leading) {
+  const int64_t axis = llvm::find(labels, label) - labels.begin();
+  if (auto softmax = gates.getDefiningOp<onnx::SoftmaxOp>();
+      softmax && isAxis(softmax.getAxis(), axis, labels.size()))
+    return b.softmax(arrangeGates(b, softmax.getInput(), labels, label, leading));
+  Value shares = moveLast(b, gates, axis);
+  labels.erase(labels.begin() + axis);
+  SmallVector<int64_t> order;
+  for (int other : leading)
+    if (auto it = llvm::find(labels, other); it != labels.end())
+      order.push_back(it - labels.begin());
+  order.push_back(labels.size());
+  if (!llvm::is_sorted(order))
+    shares = b.transpose(shares, order);
+  for (auto [place, other] : llvm::enumerate(leading))
+    if (!llvm::is_contained(labels, other))
+      shares = b.unsqueeze(shares, place);
+  return shares;
+}
+
+bool graft::raise::parseEinsum(GraphBuilder &b, Raising &raising, onnx::EinsumOp op,
+                               GatedSum &result) {
+  if (op.getInputs().size() < 2)
+    return false;
+  const SymbolicShapes &shapes = raising.shapes();
+  auto equation = EinsumEquation::of(op, shapes);
+  if (!equation || equation->result.size() < 2 || !shapes.isKnown(op.getOutput()))
+    return false;
+  ArrayRef<int> leading = ArrayRef(equation->result).drop_back();
+  for (auto [number, labels] : llvm::enumerate(equation->operands)) {
+    // Weights of modules have one label that the result lacks.
+    Value gates = op.getInputs()[number];
+    SmallVector<int> summed = llvm::filter_to_vector(
+        labels, [&](int label) { return !llvm::is_contained(leading, label); });
+    const std::set<int> once(labels.begin(), labels.end());
+    if (summed.size() != 1 || summed[0] == equation->result.back() ||
+        once.size() != labels.size() || !once.count(leading.front()) || isParameter(gates) ||
+        !knownType(shapes, gates))
+      continue;
+    const int label = summed[0];
+    const int64_t axis = llvm::find(labels, label) - labels.begin();
+    result.modules = knownType(shapes, gates).getDimSize(axis);
+    if (ShapedType::isDynamic(result.modules) || result.modules < 2)
+      continue;
+    // The others have all branches, along the same label.
+    EinsumEquation rest;
+    SmallVector<Value> inputs;
+    for (auto [i, input] : llvm::enumerate(op.getInputs()))
+      if (i != number) {
+        inputs.push_back(input);
+        rest.operands.push_back(equation->operands[i]);
+      }
+    auto isThere = [&](int wanted) {
+      return llvm::any_of(rest.operands, [&](const EinsumEquation::Labels &labels) {
+        return llvm::is_contained(labels, wanted);
+      });
+    };
+    if (!isThere(label) || !llvm::all_of(equation->result, isThere))
+      continue;
+    result.axis =
+        inputs.size() == 1 ? llvm::find(rest.operands[0], label) - rest.operands[0].begin() : 0;
+    rest.result = equation->result;
+    rest.result.insert(rest.result.begin() + std::min<size_t>(result.axis, rest.result.size()),
+                       label);
+    if (inputs.size() == 1 && rest.operands[0] == rest.result) {
+      result.stack = inputs[0];
+    } else {
+      SmallVector<int64_t> shape(knownType(shapes, op.getOutput()).getShape());
+      shape.insert(shape.begin() + std::min<size_t>(result.axis, shape.size()), result.modules);
+      auto text = rest.str();
+      if (!text)
+        continue;
+      result.stack = onnx::EinsumOp::create(
+          b, RankedTensorType::get(shape, getElementTypeOrSelf(op.getType())), inputs,
+          b.getStringAttr(*text));
+    }
+    if (isParameter(result.stack)) {
+      result.stack = nullptr;
+      continue;
+    }
+    result.gates.shares = arrangeGates(b, gates, labels, label, leading);
+    return true;
+  }
+  return false;
 }

@@ -32,6 +32,8 @@ bool parseStack(onnx::GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum, 
 /// Gates, (…, 1, modules), as a row that is multiplied with what has all branches, or
 /// (…, modules, 1) as a column.
 bool parseProduct(onnx::GraphBuilder &b, Raising &raising, onnx::MatMulOp op, GatedSum &result);
+/// Σ over a label of an operand with all gates and of others with all branches.
+bool parseEinsum(onnx::GraphBuilder &b, Raising &raising, onnx::EinsumOp op, GatedSum &result);
 
 } // namespace graft::raise
 

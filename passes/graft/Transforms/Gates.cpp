@@ -73,7 +73,7 @@ bool graft::raise::actsOnVectors(Operation *op) {
   for (auto [number, operand] : llvm::enumerate(op->getOperands())) {
     if (!isParameter(operand))
       continue;
-    const bool isMatrix = isa<onnx::MatMulOp>(op) && number == 1;
+    const bool isMatrix = isa<onnx::MatMulOp, onnx::GemmOp>(op) && number == 1;
     if (!typeOf(operand) || typeOf(operand).getRank() > (isMatrix ? 2 : 1) ||
         (isMatrix && typeOf(operand).getRank() != 2))
       return false;
@@ -85,6 +85,9 @@ bool graft::raise::actsOnVectors(Operation *op) {
     return isLastAxis(norm.getAxis(), norm.getX()) && norm->getNumResults() == 1;
   if (isa<onnx::MatMulOp>(op))
     return !isParameter(op->getOperand(0)) && isParameter(op->getOperand(1));
+  if (auto gemm = dyn_cast<onnx::GemmOp>(op))
+    return gemm.getTransA() == 0 && !isParameter(gemm.getA()) && isParameter(gemm.getB()) &&
+           (!gemm.getC() || isParameter(gemm.getC()));
   return keepsVectorsApart(op);
 }
 

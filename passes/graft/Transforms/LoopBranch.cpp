@@ -7,6 +7,8 @@
 
 #include "graft/Transforms/LoopBranch.h"
 
+#include "graft/Analysis/Einsum.h"
+
 using namespace mlir;
 using namespace graft;
 using namespace graft::raise;
@@ -130,16 +132,30 @@ bool LoopBranch::visitInput(Value value) {
   return true;
 }
 
+std::optional<LoopBranch::Product> LoopBranch::productOf(Operation *op) const {
+  if (isa<onnx::MatMulOp>(op))
+    return Product{op->getOperand(0), op->getOperand(1), false};
+  if (auto gemm = dyn_cast<onnx::GemmOp>(op))
+    return Product{gemm.getA(), gemm.getB(), gemm.getTransB() != 0};
+  auto einsum = dyn_cast<onnx::EinsumOp>(op);
+  auto equation = einsum ? EinsumEquation::of(einsum, shapes()) : std::nullopt;
+  auto form = equation ? equation->asProductOfVectors() : std::nullopt;
+  if (!form)
+    return std::nullopt;
+  return Product{op->getOperand(1 - form->matrix), op->getOperand(form->matrix),
+                 form->isTransposed};
+}
+
 /// Vectors times a matrix.
-bool LoopBranch::visitProduct(Operation *op) {
+bool LoopBranch::visitProduct(Operation *op, const Product &product) {
   auto gemm = dyn_cast<onnx::GemmOp>(op);
-  auto matrix = partOf(op->getOperand(1));
+  auto matrix = partOf(product.matrix);
   const int64_t rank = matrix ? typeOf(matrix->parameter).getRank() : 0;
   if (!matrix || rank != (matrix->index || matrix->isByNumber ? 3 : 2))
     return fail(op);
-  parts[op->getOperand(1)] = *matrix;
+  parts[product.matrix] = *matrix;
   if (!gemm)
-    return visit(op->getOperand(0));
+    return visit(product.vectors);
   if (gemm.getTransA() != 0 || !gemm.getAlpha().isExactlyValue(1) ||
       !gemm.getBeta().isExactlyValue(1))
     return fail(op);
@@ -164,8 +180,8 @@ bool LoopBranch::visit(Value value) {
   if (isReshape(op) && shapes().get(op->getOperand(0)).dims == shapes().get(value).dims) {
     if (!visit(op->getOperand(0)))
       return false;
-  } else if (isa<onnx::MatMulOp, onnx::GemmOp>(op)) {
-    if (!visitProduct(op))
+  } else if (auto product = productOf(op)) {
+    if (!visitProduct(op, *product))
       return false;
   } else if (auto slice = dyn_cast<onnx::SliceOp>(op)) {
     auto axes = slice.getAxes() ? shapes().constantElements(slice.getAxes()) : std::nullopt;
@@ -230,12 +246,12 @@ Value LoopBranch::build(GraphBuilder &b, Value rows, int64_t expert) const {
       mapping.map(op->getResult(0), mapping.lookup(op->getOperand(0)));
       continue;
     }
-    if (isa<onnx::MatMulOp, onnx::GemmOp>(op)) {
+    if (auto known = productOf(op)) {
       // x · W, or x · Wᵀ.
       auto gemm = dyn_cast<onnx::GemmOp>(op);
-      const Part &part = parts.find(op->getOperand(1))->second;
-      const bool isTransposed = part.isTransposed != (gemm && gemm.getTransB() != 0);
-      Value first = mapping.lookup(op->getOperand(0)), matrix = built(op->getOperand(1));
+      const Part &part = parts.find(known->matrix)->second;
+      const bool isTransposed = part.isTransposed != known->isTransposed;
+      Value first = mapping.lookup(known->vectors), matrix = built(known->matrix);
       Value bias = gemm && gemm.getC() ? built(gemm.getC()) : Value();
       auto type = rowsType(op->getResult(0));
       Value product;

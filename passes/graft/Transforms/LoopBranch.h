@@ -47,7 +47,13 @@ private:
   std::optional<Part> partOf(mlir::Value value);
   bool visit(mlir::Value value);
   bool visitInput(mlir::Value value);
-  bool visitProduct(mlir::Operation *op);
+  /// Vectors times a matrix, (in, out) or transposed.
+  struct Product {
+    mlir::Value vectors, matrix;
+    bool isTransposed;
+  };
+  std::optional<Product> productOf(mlir::Operation *op) const;
+  bool visitProduct(mlir::Operation *op, const Product &product);
   bool fail(mlir::Operation *op) {
     obstacle = obstacle ? obstacle : op;
     return false;

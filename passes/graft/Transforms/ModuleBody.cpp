@@ -178,6 +178,11 @@ Value ModuleBody::clone(Value value) {
     if (!operands.back())
       return {};
   }
+  if (auto einsum = dyn_cast<onnx::EinsumOp>(op)) {
+    auto equation = EinsumEquation::of(einsum, shapes);
+    return equation ? whole[value] = emitEinsum(einsum, operands, *equation, std::nullopt)
+                    : Value();
+  }
   Operation *copy = emit(op, operands, std::nullopt);
   for (auto [from, to] : llvm::zip(op->getResults(), copy->getResults()))
     whole[from] = to;

@@ -8,6 +8,7 @@
 #ifndef GRAFT_TRANSFORMS_MODULEBODY_H
 #define GRAFT_TRANSFORMS_MODULEBODY_H
 
+#include "graft/Analysis/Einsum.h"
 #include "graft/Transforms/RaiseRouting.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -62,6 +63,10 @@ private:
   Value cloneElementwise(mlir::Operation *op, Part part);
   Value cloneMatMul(onnx::MatMulOp op, Part part);
   Value cloneGemm(onnx::GemmOp op, Part part);
+  Value cloneEinsum(onnx::EinsumOp op, Part part);
+  /// An Einsum, or the product with a parameter that it is.
+  Value emitEinsum(onnx::EinsumOp op, mlir::ValueRange operands, const EinsumEquation &equation,
+                   std::optional<Part> part);
   Value cloneTranspose(onnx::TransposeOp op, Part part);
   Value cloneUnsqueeze(onnx::UnsqueezeOp op, Part part);
   Value cloneReshape(mlir::Operation *op, Part part);

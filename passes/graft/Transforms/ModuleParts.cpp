@@ -65,6 +65,8 @@ Value ModuleBody::cloneUncached(Value value, Part part) {
     return cloneMatMul(matmul, part);
   } else if (auto gemm = dyn_cast<onnx::GemmOp>(op)) {
     return cloneGemm(gemm, part);
+  } else if (auto einsum = dyn_cast<onnx::EinsumOp>(op)) {
+    return cloneEinsum(einsum, part);
   } else if (auto transpose = dyn_cast<onnx::TransposeOp>(op)) {
     return cloneTranspose(transpose, part);
   } else if (auto unsqueeze = dyn_cast<onnx::UnsqueezeOp>(op)) {
@@ -183,6 +185,48 @@ Value ModuleBody::cloneGemm(onnx::GemmOp op, Part part) {
   return llvm::all_of(operands, [](Value v) { return bool(v); })
              ? emit(op, operands, part)->getResult(0)
              : Value();
+}
+
+/// Of what is summed over other labels than the modules', each module's part is the sum without
+/// that label.
+Value ModuleBody::cloneEinsum(onnx::EinsumOp op, Part part) {
+  auto equation = EinsumEquation::of(op, shapes);
+  if (!equation)
+    return {};
+  const int label = equation->result[part.axis];
+  SmallVector<Value> operands;
+  for (auto [input, labels] : llvm::zip(op.getInputs(), equation->operands)) {
+    auto it = llvm::find(labels, label);
+    if (llvm::count(labels, label) > 1)
+      return {};
+    operands.push_back(it == labels.end() ? clone(input)
+                                          : clone(input, {it - labels.begin(), part.start,
+                                                          part.size, part.drops}));
+    if (!operands.back())
+      return {};
+    if (part.drops && it != labels.end())
+      labels.erase(it);
+  }
+  if (part.drops)
+    equation->result.erase(equation->result.begin() + part.axis);
+  return emitEinsum(op, operands, *equation, part);
+}
+
+Value ModuleBody::emitEinsum(onnx::EinsumOp op, ValueRange operands, const EinsumEquation &equation,
+                             std::optional<Part> part) {
+  if (auto product = equation.asProductOfVectors();
+      product && isParameter(operands[product->matrix])) {
+    Value vectors = operands[1 - product->matrix], matrix = operands[product->matrix];
+    if (!product->isTransposed)
+      return onnx::MatMulOp::create(b, typeOf(op, part), vectors, matrix);
+    return b.vectorsLike(b.linear(b.rowsOf(vectors), matrix, Value()), vectors);
+  }
+  std::optional<std::string> text = equation.str();
+  if (!text)
+    return {};
+  Operation *copy = emit(op, operands, part);
+  copy->setAttr("equation", b.getStringAttr(*text));
+  return copy->getResult(0);
 }
 
 Value ModuleBody::cloneTranspose(onnx::TransposeOp op, Part part) {

@@ -46,6 +46,46 @@ static bool isOneProduct(Value stack) {
   return false;
 }
 
+/// Whether an op sums over a dimension of the value that, beside it, only parameters have.
+static bool isMultipliedWithParameter(Operation *user, Value value, const SymbolicShapes &shapes) {
+  if (isa<onnx::MatMulOp, onnx::GemmOp>(user))
+    return llvm::any_of(user->getOperands(), isParameter);
+  auto einsum = dyn_cast<onnx::EinsumOp>(user);
+  auto equation = einsum ? EinsumEquation::of(einsum, shapes) : std::nullopt;
+  if (!equation)
+    return false;
+  for (auto [number, labels] : llvm::enumerate(equation->operands)) {
+    if (user->getOperand(number) != value)
+      continue;
+    for (int label : labels) {
+      bool isSummed = !llvm::is_contained(equation->result, label), hasOther = false;
+      for (auto [i, other] : llvm::enumerate(equation->operands))
+        if (i != number && llvm::is_contained(other, label)) {
+          hasOther = true;
+          isSummed = isSummed && isParameter(user->getOperand(i));
+        }
+      if (isSummed && hasOther)
+        return true;
+    }
+  }
+  return false;
+}
+
+/// Whether what weighs is multiplied with parameters elsewhere: features of the rows, of which this
+/// is a bilinear form.
+static bool areFeatures(Value shares, const SymbolicShapes &shapes) {
+  for (Value value = shares;;) {
+    for (Operation *user : value.getUsers())
+      if (isMultipliedWithParameter(user, value, shapes))
+        return true;
+    Operation *op = value.getDefiningOp();
+    if (!isa_and_nonnull<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp, onnx::TransposeOp,
+                         onnx::SliceOp, onnx::IdentityOp>(op))
+      return false;
+    value = op->getOperand(0);
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Sums
 //===----------------------------------------------------------------------===//
@@ -179,7 +219,9 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
   if (ShapedType::isDynamic(sum.gates.slots()) ||
       (sum.gates.shares && sum.gates.slots() != sum.modules) ||
       !llvm::all_of(sum.branches, isLike) ||
-      (sum.stack && areSoft(sum.gates.shares) && isOneProduct(sum.stack)) || !buildBodies())
+      (sum.stack && (areSoft(sum.gates.shares) ? isOneProduct(sum.stack)
+                                               : areFeatures(sum.gates.shares, shapes))) ||
+      !buildBodies())
     return {};
   // A weight for each channel of a convolution is attention to channels.
   const bool weighsChannels =
@@ -235,11 +277,13 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
   auto add = dyn_cast<onnx::AddOp>(op);
   auto reduction = dyn_cast<onnx::ReduceSumOp>(op);
   auto product = dyn_cast<onnx::MatMulOp>(op);
+  auto einsum = dyn_cast<onnx::EinsumOp>(op);
   std::optional<GatedSumRaiser> raiser;
   Value result;
   if ((add && parseTree(b, raising, add, sum)) ||
       (reduction && parseStack(b, raising, reduction, sum)) ||
-      (product && parseProduct(b, raising, product, sum))) {
+      (product && parseProduct(b, raising, product, sum)) ||
+      (einsum && parseEinsum(b, raising, einsum, sum))) {
     SymbolicShapes &shapes = raising.shapes();
     for (Operation *made : built())
       shapes.visit(made);

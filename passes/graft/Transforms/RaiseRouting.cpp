@@ -198,7 +198,7 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
   static bool raiseSums(raise::Raising &raising, func::FuncOp main) {
     SmallVector<Operation *> candidates;
     for (Operation &op : main.getBody().front())
-      if (isa<onnx::AddOp, onnx::ReduceSumOp, onnx::MatMulOp>(op))
+      if (isa<onnx::AddOp, onnx::ReduceSumOp, onnx::MatMulOp, onnx::EinsumOp>(op))
         candidates.push_back(&op);
     bool anyRaised = false;
     for (Operation *op : candidates)
