@@ -403,13 +403,13 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
 
 // -----
 
-// No mixtures: terms that are scaled by different values.
+// No mixtures: terms that are scaled by different values; slots of attention, the same for all rows, in whatever shape.
 
 // CHECK-LABEL: func.func @main
 // CHECK-NOT: modular.aggregate
 // CHECK: return
 func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %v: tensor<?x1xf32> {modular.dims = ["n", "1"]})
-    -> tensor<?x4xf32> {
+    -> (tensor<?x4xf32>, tensor<?x4xf32>) {
   %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
   %other = onnx.Constant {value = dense<[4.0, 3.0, 2.0, 1.0]> : tensor<4xf32>} : () -> tensor<4xf32>
   %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
@@ -420,5 +420,11 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
   %0 = onnx.Mul %h0, %a : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   %1 = onnx.Mul %g1, %b : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   %2 = onnx.Add %0, %1 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
-  return %2 : tensor<?x4xf32>
+  %shape = onnx.Shape %x : (tensor<?x4xf32>) -> tensor<2xi64>
+  %s0 = onnx.Expand %own, %shape : (tensor<4xf32>, tensor<2xi64>) -> tensor<?x4xf32>
+  %s1 = onnx.Expand %other, %shape : (tensor<4xf32>, tensor<2xi64>) -> tensor<?x4xf32>
+  %3 = onnx.Mul %g0, %s0 : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %4 = onnx.Mul %g1, %s1 : (tensor<?x1xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Add %3, %4 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %2, %5 : tensor<?x4xf32>, tensor<?x4xf32>
 }

@@ -215,6 +215,13 @@ bool ModuleBody::hasConvolution() {
                       [](Operation &op) { return isa<onnx::ConvOp, onnx::ConvTransposeOp>(op); });
 }
 
+bool ModuleBody::readsRows() {
+  return llvm::any_of(function->getArguments(), [](BlockArgument argument) {
+    return llvm::any_of(argument.getUsers(),
+                        [](Operation *user) { return !isa<onnx::ShapeOp>(user); });
+  });
+}
+
 /// Whether an op gives the same for all rows: a parameter, what adapts it, or sizes.
 static bool isOfNoRow(Operation &op) {
   return isParameter(op.getResult(0)) || isa<modular::RouteOp>(op) ||

@@ -54,6 +54,8 @@ public:
   /// What tells its tensors of numbers from others, each once.
   llvm::SmallVector<mlir::Attribute> getParameters();
   bool hasConvolution();
+  /// Whether more of an input matters than its shape.
+  bool readsRows();
   mlir::func::FuncOp getFunction() { return *function; }
 
 private:

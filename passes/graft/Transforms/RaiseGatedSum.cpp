@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Transforms/GatedSum.h"
+#include "graft/Transforms/LoopBranch.h"
 #include "graft/Transforms/ModuleBody.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -104,6 +105,7 @@ public:
 
   std::optional<MixtureBuilder> mixture;
   bool areModules = true; ///< what is summed has parameters
+  bool areSlots = false;  ///< but is the same for all rows
 
 private:
   bool buildBodies();
@@ -157,6 +159,9 @@ bool GatedSumRaiser::buildBodies() {
   areModules = own >= (sum.gates.shares && areSoft(sum.gates.shares) ? 2 : 1);
   if (!areModules)
     return false;
+  areSlots = llvm::none_of(bodies, [](auto &body) { return body->readsRows(); });
+  if (areSlots)
+    return false;
   // One thing at least is seen by all: branches of different values are no modules.
   return llvm::any_of(bodies.front()->getInputs(), [&](Value input) {
     return llvm::all_of(bodies,
@@ -199,6 +204,11 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
     gates.push_back(sum.gates.shares);
   else
     llvm::append_values(gates, sum.gates.chosen, sum.gates.weights);
+  auto haveRows = [&] {
+    areSlots = !sum.branches.empty() &&
+               llvm::all_of(sum.branches, [](Value branch) { return isParameter(peel(branch)); });
+    return llvm::all_of(sum.branches, isLike);
+  };
   // Gates stand for the rows of the branches, or one for all of a sequence.
   auto isFlat = [&](Value gate) {
     ArrayRef<Polynomial> dims = shapes.get(gate).dims;
@@ -217,8 +227,7 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
         return {};
   }
   if (ShapedType::isDynamic(sum.gates.slots()) ||
-      (sum.gates.shares && sum.gates.slots() != sum.modules) ||
-      !llvm::all_of(sum.branches, isLike) ||
+      (sum.gates.shares && sum.gates.slots() != sum.modules) || !haveRows() ||
       (sum.stack && (areSoft(sum.gates.shares) ? isOneProduct(sum.stack)
                                                : areFeatures(sum.gates.shares, shapes))) ||
       !buildBodies())
@@ -296,7 +305,9 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
     return false;
   };
   if (!result) {
-    if (raiser && raiser->areModules && (add || sum.stack.getDefiningOp<onnx::ConcatOp>()))
+    if (raiser && raiser->areSlots)
+      raising.leave(op, "what is weighed is the same for all rows: attention over learned slots");
+    else if (raiser && raiser->areModules && (add || sum.stack.getDefiningOp<onnx::ConcatOp>()))
       raising.leave(op, "branches under the gates of one router start from different values, or "
                         "compute what is not seen as a function of one row");
     return drop();
