@@ -57,7 +57,9 @@ func.func @main(%x: tensor<?x1xf32> {modular.dims = ["n", "1"]}, %z: tensor<?x2x
 
 // An embedding's rows, weighed and summed, are no mixture; nor are weights gathered by what no TopK bounds.
 
+// CHECK-LABEL: func.func @main
 // CHECK-NOT: modular.aggregate
+// CHECK: return
 func.func @main(%ids: tensor<?x2xi64> {modular.dims = ["n", "2"]}, %v: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf32> {
   %flat = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
   %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
@@ -71,4 +73,47 @@ func.func @main(%ids: tensor<?x2xi64> {modular.dims = ["n", "2"]}, %v: tensor<?x
   %17 = onnx.Reshape %16, %slots : (tensor<?x2xf32>, tensor<3xi64>) -> tensor<?x2x2xf32>
   %18 = onnx.ReduceSum %17, %one {keepdims = 0 : i64} : (tensor<?x2x2xf32>, tensor<1xi64>) -> tensor<?x2xf32>
   return %18 : tensor<?x2xf32>
+}
+
+// -----
+
+// Rows and slots as dimensions of their own: by Einsums whose vectors are the input's rows, then each slot's; by products of matrices, the
+// weights as a row.
+
+// CHECK: modular.router {{.*}} over ["expert.0", "expert.1"] {
+// CHECK: modular.router {{.*}} over ["expert.0", "expert.1"] {
+// CHECK: modular.module @mixture.expert.1 function(%[[X:.*]]: tensor<?x1xf32>) -> tensor<?x1xf32> {
+// CHECK: %[[A:.*]] = onnx.Constant {{.*}}dense<{{\[\[}}3.000000e+00], [4.000000e+00]]> : tensor<2x1xf32>
+// CHECK: %[[H:.*]] = onnx.Gemm %[[X]], %[[A]] {transB = 1 : i64} : (tensor<?x1xf32>, tensor<2x1xf32>) -> tensor<?x2xf32>
+// CHECK: onnx.MatMul %[[H]], %{{.*}} : (tensor<?x2xf32>, tensor<2x1xf32>) -> tensor<?x1xf32>
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:.*]]: tensor<?x?x1xf32>{{.*}}, %[[Z:.*]]: tensor
+// CHECK-NOT: onnx.Gather
+// CHECK: modular.aggregate weighted_sum
+// CHECK: modular.aggregate weighted_sum
+// CHECK-NOT: onnx.Gather
+// CHECK: return
+func.func @main(%x: tensor<?x?x1xf32> {modular.dims = ["b", "s", "1"]}, %z: tensor<?x?x2xf32> {modular.dims = ["b", "s", "2"]}) -> (tensor<?x?x1xf32>, tensor<?x?x1x1xf32>) {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %two = onnx.Constant {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %both = onnx.Constant {value = dense<[2, 4]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %w = onnx.Constant {value = dense<[[[1.0], [2.0]], [[3.0], [4.0]]]> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %v, %c = onnx.TopK %z, %two : (tensor<?x?x2xf32>, tensor<1xi64>) -> (tensor<?x?x2xf32>, tensor<?x?x2xi64>)
+  %s = onnx.Softmax %v : (tensor<?x?x2xf32>) -> tensor<?x?x2xf32>
+  %m = onnx.Gather %w, %c : (tensor<2x2x1xf32>, tensor<?x?x2xi64>) -> tensor<?x?x2x2x1xf32>
+  %0 = onnx.Einsum %x, %m {equation = "bsd,bskhd->bskh"} : (tensor<?x?x1xf32>, tensor<?x?x2x2x1xf32>) -> tensor<?x?x2x2xf32>
+  %1 = onnx.Einsum %m, %0 {equation = "bskhd,bskh->bskd"} : (tensor<?x?x2x2x1xf32>, tensor<?x?x2x2xf32>) -> tensor<?x?x2x1xf32>
+  %2 = onnx.Einsum %s, %1 {equation = "bsk,bskd->bsd"} : (tensor<?x?x2xf32>, tensor<?x?x2x1xf32>) -> tensor<?x?x1xf32>
+  %3 = onnx.Unsqueeze %x, %both : (tensor<?x?x1xf32>, tensor<2xi64>) -> tensor<?x?x1x1x1xf32>
+  %4 = onnx.MatMul %m, %3 : (tensor<?x?x2x2x1xf32>, tensor<?x?x1x1x1xf32>) -> tensor<?x?x2x2x1xf32>
+  %5 = onnx.Squeeze %4, %last : (tensor<?x?x2x2x1xf32>, tensor<1xi64>) -> tensor<?x?x2x2xf32>
+  %6 = onnx.Relu %5 : (tensor<?x?x2x2xf32>) -> tensor<?x?x2x2xf32>
+  %three = onnx.Constant {value = dense<3> : tensor<1xi64>} : () -> tensor<1xi64>
+  %7 = onnx.Unsqueeze %6, %three : (tensor<?x?x2x2xf32>, tensor<1xi64>) -> tensor<?x?x2x1x2xf32>
+  %8 = onnx.MatMul %7, %m : (tensor<?x?x2x1x2xf32>, tensor<?x?x2x2x1xf32>) -> tensor<?x?x2x1x1xf32>
+  %9 = onnx.Squeeze %8, %three : (tensor<?x?x2x1x1xf32>, tensor<1xi64>) -> tensor<?x?x2x1xf32>
+  %10 = onnx.Unsqueeze %s, %two : (tensor<?x?x2xf32>, tensor<1xi64>) -> tensor<?x?x1x2xf32>
+  %11 = onnx.MatMul %10, %9 : (tensor<?x?x1x2xf32>, tensor<?x?x2x1xf32>) -> tensor<?x?x1x1xf32>
+  return %2, %11 : tensor<?x?x1xf32>, tensor<?x?x1x1xf32>
 }
