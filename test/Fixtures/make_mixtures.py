@@ -254,6 +254,72 @@ class Heads(nn.Module):
         return density + pooled + beams + kept * x
 
 
+class Einsum(nn.Module):
+    """All experts in one tensor, by Einsums: `how` is in which order their dimensions stand, and what picks or weighs them."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.gate = how, nn.Linear(HIDDEN, EXPERTS)
+        self.wide, self.back = nn.Parameter(0.3 * torch.randn(EXPERTS, INNER, HIDDEN)), nn.Parameter(0.3 * torch.randn(EXPERTS, HIDDEN, INNER))
+        self.bias = nn.Parameter(torch.randn(EXPERTS, INNER))
+
+    def forward(self, x):
+        return getattr(self, self.how)(x, *self.gate(x).softmax(-1).topk(2, -1))
+
+    def dense(self, x, values, chosen):
+        weights = torch.zeros(*x.shape[:-1], EXPERTS, dtype=x.dtype).scatter(-1, chosen, values)
+        inner = F.silu(torch.einsum("bsd,ehd->ebsh", x, self.wide))
+        return torch.einsum("bse,ebsd->bsd", weights, torch.einsum("ebsh,edh->ebsd", inner, self.back))
+
+    def joined(self, x, values, chosen):
+        inner = F.silu(torch.einsum("bsd,ehd->bseh", x, self.wide) + self.bias)
+        return torch.einsum("bseh,edh,bse->bsd", inner, self.back, self.gate(x).softmax(-1))
+
+    def gathered(self, x, values, chosen):
+        inner = F.silu(torch.einsum("bsd,bskhd->bskh", x, self.wide[chosen]) + self.bias[chosen])
+        return torch.einsum("bsk,bskd->bsd", values, torch.einsum("bskh,bskdh->bskd", inner, self.back[chosen]))
+
+
+class Spelled(Soft):
+    """Gates as people spell them: chunks, reshapes, masks, and a weight beside a mask; one mixture after the other."""
+
+    def forward(self, x):
+        weights = self.gate(x).softmax(-1)
+        x = x + sum(gate * expert(x) for gate, expert in zip(weights.chunk(EXPERTS, -1), self.experts))
+        rows = x.reshape(-1, HIDDEN)
+        weights = self.gate(rows).sigmoid()
+        result = torch.zeros_like(rows)
+        for number, expert in enumerate(self.experts):
+            result = result + weights[:, number].view(-1, 1).expand(-1, HIDDEN) * expert(rows)
+        x = x + result.view(x.shape)
+        values, chosen = self.gate(x).softmax(-1).topk(2, -1)
+        result = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            result = result + torch.where(chosen == number, values, 0.0).sum(-1, keepdim=True) * expert(x)
+        x = x + result
+        value, chosen = self.gate(x).softmax(-1).max(-1)
+        mask = F.one_hot(chosen, EXPERTS).to(x.dtype)
+        return x + sum(expert(x) * mask[..., i : i + 1] * value.unsqueeze(-1) for i, expert in enumerate(self.experts))
+
+
+class Slots(nn.Module):
+    """No mixture: attention over learned slots, as a product, a sum and an Einsum; a bilinear form; weights that another layer gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.keys, self.values = nn.Parameter(torch.randn(EXPERTS, HIDDEN)), nn.Parameter(torch.randn(EXPERTS, HIDDEN))
+        self.form, self.inner, self.weights = nn.Parameter(0.3 * torch.randn(4, HIDDEN, HIDDEN)), nn.Linear(HIDDEN, 3), nn.Linear(3, 4 * HIDDEN)
+
+    def forward(self, x):
+        shares = (x @ self.keys.T).softmax(-1)
+        product = shares.unsqueeze(-2) @ self.values.expand(*x.shape[:-1], -1, -1)
+        total = sum(shares[..., i : i + 1] * self.values[i].expand_as(x) for i in range(EXPERTS))
+        pool = torch.einsum("be,bed->bd", shares.mean(1), self.values.unsqueeze(0).expand(x.shape[0], -1, -1))
+        bilinear = torch.einsum("bsi,ijk,bsj->bsk", x[..., :4], self.form, x)
+        hyper = torch.einsum("bsi,bsij->bsj", x[..., :4], self.weights(self.inner(x).relu()).view(*x.shape[:-1], 4, HIDDEN))
+        return product.squeeze(-2) + total + pool.unsqueeze(1) + bilinear + hyper
+
+
 SMALL = {"hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": 1, "num_attention_heads": 2,
          "num_key_value_heads": 1, "num_experts_per_tok": 2, "vocab_size": 50}
 
@@ -319,6 +385,8 @@ MODELS = {
     "loop-scatter-add": loop("scatter_add"), "loop-gates": loop("gates"), "loop-where": loop("where"), "loop-stacked": Model(StackedLoop),
     "switch-replaced": Model(lambda: Switch("replaced")), "switch-masked": Model(lambda: Switch("masked")),
     "switch-where": Model(lambda: Switch("where")),
+    "einsum": Model(lambda: Einsum("dense")), "einsum-joined": Model(lambda: Einsum("joined")),
+    "einsum-gathered": Model(lambda: Einsum("gathered")), "spelled": Model(Spelled, 4), "slots": Model(Slots, 0),
     # Only the older exporter traces loops that run over the experts that some row has chosen.
     "mixtral-traced": Model(lambda: mixtral("eager"), exporters=("legacy",)),
     "qwen2-traced": Model(lambda: qwen2("eager"), exporters=("legacy",)),
