@@ -5,7 +5,6 @@
 counted equals what NumPy makes of the record; code shows each router's route once."""
 
 import argparse
-import itertools
 import json
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from routing_measures import wanted_measures
 
 FIXTURES = Path(__file__).resolve().parent.parent / "Fixtures" / "mixtures"
 HIDDEN, EXPERTS = 16, 4
@@ -39,28 +40,6 @@ def wanted_load(chosen, weights):
     taken = np.stack([(chosen == m).any(1) for m in range(EXPERTS)], 1)
     return taken.sum(0), w.sum(0), [entropy(taken.sum(0) / taken.sum()), entropy(w.sum(0) / w.sum()),
                                     np.mean([entropy(row / row.sum()) for row in w])]
-
-
-def wanted_measures(w, labels):
-    """As issue and paper have them; the assignment by trying all."""
-    rules = np.unique(labels)
-    means = np.stack([w[labels == rule].mean(0) for rule in rules], 1)
-    joint = means / means.sum()
-    p, r, size = joint.sum(1), joint.sum(0), len(w[0])
-    found = {"collapse_average": size / (size - 1) * np.maximum(0, 1 / size - p).sum(), "collapse_worst": 1 - size * p.min()}
-    if len(rules) != size:
-        return found | dict.fromkeys(["inverse_mutual_information", "alignment", "adaptation"])
-    terms = joint[joint > 0] * np.log((joint / np.outer(p, r))[joint > 0])
-    found["inverse_mutual_information"] = (np.log(size) - terms.sum()) / np.log(size)
-    found["alignment"] = min(np.abs(np.eye(size)[:, order] - size * joint).sum() / (2 * size) for order in
-                             map(list, itertools.permutations(range(size))))
-    total = 0
-    for seed in range(100):
-        q = np.random.RandomState(seed).dirichlet(np.ones(size))
-        share = means @ q / (means @ q).sum()
-        total += np.abs(np.sort(q) - np.sort(share)).sum() / 2
-    found["adaptation"] = total / 100
-    return found
 
 
 class Check:

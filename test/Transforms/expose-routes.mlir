@@ -129,3 +129,67 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf
   %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
+
+// -----
+
+// Steps of one recurrence: routers that choose among the very same modules, in the same order.
+
+// CHECK: module attributes {modular.routers = [{{.*}}name = "gate", {{.*}}name = "gate#2", same_modules_as = 0 : i64, {{.*}}name = "gate#3", slots
+modular.parameter @w = dense<1.0> : tensor<2x2xf32>
+modular.parameter @v = dense<2.0> : tensor<2x2xf32>
+modular.router @gate(%x: tensor<?x2xf32>) over ["e0", "e1"] {
+  %chosen = modular.select_all of %x : tensor<?x2xf32> -> tensor<?x2xi64>
+  modular.yield %chosen, %x : tensor<?x2xi64>, tensor<?x2xf32>
+}
+modular.module @one function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %w = modular.site "w" of @w : tensor<2x2xf32>
+  %y = onnx.MatMul %x, %w : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  modular.yield %y : tensor<?x2xf32>
+}
+modular.module @two function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %w = modular.site "v" of @v : tensor<2x2xf32>
+  %y = onnx.MatMul %x, %w : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  modular.yield %y : tensor<?x2xf32>
+}
+// CHECK-LABEL: func.func @main
+// CHECK-COUNT-3: modular.expose
+// CHECK-NOT: modular.expose
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf32> {
+  %r = modular.route @gate(%x) : (tensor<?x2xf32>) -> !modular.route<2, 2>
+  %p = modular.apply %r [@one, @two](%x) : !modular.route<2, 2>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+  %y = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  %s = modular.route @gate(%y) : (tensor<?x2xf32>) -> !modular.route<2, 2>
+  %q = modular.apply %s [@one, @two](%y) : !modular.route<2, 2>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+  %z = modular.aggregate weighted_sum %q : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  %t = modular.route @gate(%z) : (tensor<?x2xf32>) -> !modular.route<2, 2>
+  %u = modular.apply %t [@two, @one](%z) : !modular.route<2, 2>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+  %v = modular.aggregate weighted_sum %u : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+  return %v : tensor<?x2xf32>
+}
+
+// -----
+
+// What tokens give the modules is shown beside the mean that their row gives; no host changes it.
+
+// CHECK: module attributes {modular.routers = [{{.*}}name = "gate", slots = 2 : i64, weighs = false, weights = f32}, {{.*}}name = "gate.tokens", slots = 2 : i64, tokens_of = 0 : i64, weighs = true, weights = f32}]}
+modular.router @gate(%x: tensor<?x?x2xf32>) over ["e0", "e1"] attributes {modular.token_weights} {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %mean = onnx.ReduceMean %x, %one {keepdims = 0 : i64} : (tensor<?x?x2xf32>, tensor<1xi64>) -> tensor<?x2xf32>
+  %chosen = modular.select_all of %mean : tensor<?x2xf32> -> tensor<?x2xi64>
+  modular.yield %chosen, %mean : tensor<?x2xi64>, tensor<?x2xf32>
+}
+modular.module @same function(%x: tensor<?x?x2xf32>) -> tensor<?x?x2xf32> {
+  modular.yield %x : tensor<?x?x2xf32>
+}
+// CHECK-LABEL: func.func @main
+func.func @main(%x: tensor<?x?x2xf32> {modular.dims = ["n", "t", "2"]}) -> tensor<?x?x2xf32> {
+  // CHECK: modular.expose 0 "gate"(%{{.*}}, %{{.*}}) :
+  // CHECK: %[[ROWS:.*]] = onnx.Reshape
+  // CHECK: %[[UNUSED:.*]] = onnx.Equal %[[ROWS]]
+  // CHECK: %[[CHOSEN:.*]] = onnx.Where %[[UNUSED]]
+  // CHECK: modular.expose fixed 1 "gate.tokens"(%[[CHOSEN]], %[[ROWS]])
+  %r = modular.route @gate(%x) : (tensor<?x?x2xf32>) -> !modular.route<2, 2>
+  %p = modular.apply %r [@same, @same](%x) : !modular.route<2, 2>, (tensor<?x?x2xf32>) -> !modular.parts<tensor<?x?x2xf32>>
+  %y = modular.aggregate sum %p : !modular.parts<tensor<?x?x2xf32>> -> tensor<?x?x2xf32>
+  return %y : tensor<?x?x2xf32>
+}

@@ -8,10 +8,13 @@
 #include "graft/Transforms/ExposeRoutes.h"
 
 #include "graft/Modular/Exposure.h"
+#include "graft/Onnx/GraphBuilder.h"
 #include "graft/Onnx/Onnx.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/TypeUtilities.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace graft;
@@ -58,14 +61,10 @@ void RouteExposer::begin(OpBuilder &builder, RouteOp route, RouterOpInterface ro
     return;
   Operation *yield = router.getRouteBody()->front().getTerminator();
   weighed = findWeighed(yield->getOperand(0), yield->getOperand(1));
+  std::string name = freshName(route.getRouter());
+  number = routers.size();
   Router &described = routers.emplace_back();
-  auto isTaken = [&](StringRef name) {
-    return llvm::any_of(ArrayRef(routers).drop_back(),
-                        [&](const Router &other) { return other.name == name; });
-  };
-  described.name = route.getRouter().str();
-  for (unsigned times = 2; isTaken(described.name); ++times)
-    described.name = (route.getRouter() + "#" + Twine(times)).str();
+  described.name = std::move(name);
   described.slots = router.getSlots();
   described.weighs = weighed == yield->getOperand(0);
   described.weights = getElementTypeOrSelf(yield->getOperand(1).getType());
@@ -73,12 +72,49 @@ void RouteExposer::begin(OpBuilder &builder, RouteOp route, RouterOpInterface ro
   described.parameters.resize(described.modules.size());
   if (isa_and_nonnull<BlockArgument>(weighed))
     mapping.map(weighed, expose(builder, mapping.lookup(weighed)));
+  tokens = Value();
+  Block &body = router.getRouteBody()->front();
+  if (!router->hasAttr(kTokenWeightsAttr) || body.getNumArguments() == 0)
+    return;
+  auto type = dyn_cast<RankedTensorType>(body.getArgument(0).getType());
+  if (type && type.getRank() > 2 && !type.isDynamicDim(type.getRank() - 1))
+    tokens = mapping.lookup(body.getArgument(0));
+}
+
+std::string RouteExposer::freshName(StringRef name) const {
+  auto isTaken = [&](StringRef name) {
+    return llvm::any_of(routers, [&](const Router &other) { return other.name == name; });
+  };
+  std::string fresh = name.str();
+  for (unsigned times = 2; isTaken(fresh); ++times)
+    fresh = (name + "#" + Twine(times)).str();
+  return fresh;
 }
 
 Value RouteExposer::expose(OpBuilder &builder, Value chosen) {
-  auto op = ExposeOp::create(builder, current.getLoc(), chosen.getType(), routers.size() - 1,
-                             routers.back().name, chosen, Value());
+  auto op = ExposeOp::create(builder, current.getLoc(), chosen.getType(), number,
+                             routers[number].name, chosen, Value());
   return op.getResult(0);
+}
+
+/// Shows what each token gives the modules beside what its row does: what is made of that is made
+/// elsewhere, so that no host changes it.
+void RouteExposer::showTokens(OpBuilder &builder) {
+  onnx::GraphBuilder b(current.getLoc(), builder);
+  Value weights = b.rowsOf(tokens);
+  SmallVector<int64_t> all(cast<RankedTensorType>(weights.getType()).getDimSize(1));
+  std::iota(all.begin(), all.end(), 0);
+  Value numbers = b.integers(all);
+  Value unused = b.predicate<onnx::EqualOp>(weights, b.number(0, weights));
+  Value chosen = b.where(unused, b.number(-1, numbers), numbers);
+  Router described = routers[number];
+  described.name = freshName(described.name + ".tokens");
+  described.slots = all.size();
+  described.weighs = true;
+  described.tokensOf = number;
+  ExposeOp::create(b, TypeRange{chosen.getType(), weights.getType()}, routers.size(),
+                   described.name, chosen, weights, /*fixed=*/true);
+  routers.push_back(std::move(described));
 }
 
 void RouteExposer::inlined(OpBuilder &builder, Operation *op, IRMapping &mapping) {
@@ -91,13 +127,15 @@ std::pair<Value, Value> RouteExposer::end(OpBuilder &builder, Value chosen, Valu
     return {chosen, weights};
   auto op =
       ExposeOp::create(builder, current.getLoc(), TypeRange{chosen.getType(), weights.getType()},
-                       routers.size() - 1, routers.back().name, chosen, weights);
+                       number, routers[number].name, chosen, weights);
+  if (tokens)
+    showTokens(builder);
   return {op.getResult(0), op.getResult(1)};
 }
 
 void RouteExposer::setRoute(Value route) {
   if (current)
-    numbers[route] = routers.size() - 1;
+    numbers[route] = number;
 }
 
 void RouteExposer::collectParameters(FunctionOpInterface function,
@@ -129,6 +167,28 @@ void RouteExposer::addModule(Value route, unsigned index, FunctionOpInterface fu
     collectParameters(function, routers[found->second].parameters[index]);
 }
 
+/// Whether two parameters have the same bytes. Those of two layers differ in the first few.
+static bool areEqual(WeightStore &store, Attribute first, Attribute second) {
+  auto a = dyn_cast<WeightAttr>(first), b = dyn_cast<WeightAttr>(second);
+  if (first == second || !a || !b || a.getType() != b.getType())
+    return first == second;
+  auto x = store.lookup(a.getKey()), y = store.lookup(b.getKey());
+  return x && y && *x == *y;
+}
+
+bool RouteExposer::haveSameModules(const Router &first, const Router &second) {
+  auto &store = module.getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
+  if (first.tokensOf >= 0 || second.tokensOf >= 0 || first.slots != second.slots ||
+      first.modules != second.modules)
+    return false;
+  for (auto [a, b] : llvm::zip(first.parameters, second.parameters))
+    if (a.empty() || a.size() != b.size() || !llvm::all_of(llvm::zip(a, b), [&](auto pair) {
+          return areEqual(store, std::get<0>(pair), std::get<1>(pair));
+        }))
+      return false;
+  return true;
+}
+
 void RouteExposer::record() {
   Builder builder(module.getContext());
   SmallVector<Attribute> described;
@@ -141,13 +201,20 @@ void RouteExposer::record() {
                    .value_or(0);
       bytes.push_back(sum);
     }
-    described.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("name", builder.getStringAttr(router.name)),
-         builder.getNamedAttr("slots", builder.getI64IntegerAttr(router.slots)),
-         builder.getNamedAttr("weighs", builder.getBoolAttr(router.weighs)),
-         builder.getNamedAttr("weights", TypeAttr::get(router.weights)),
-         builder.getNamedAttr("modules", router.modules),
-         builder.getNamedAttr("bytes", builder.getDenseI64ArrayAttr(bytes))}));
+    NamedAttrList facts;
+    facts.set("name", builder.getStringAttr(router.name));
+    facts.set("slots", builder.getI64IntegerAttr(router.slots));
+    facts.set("weighs", builder.getBoolAttr(router.weighs));
+    facts.set("weights", TypeAttr::get(router.weights));
+    facts.set("modules", router.modules);
+    facts.set("bytes", builder.getDenseI64ArrayAttr(bytes));
+    auto same =
+        llvm::find_if(routers, [&](const Router &other) { return haveSameModules(other, router); });
+    if (same != routers.end() && &*same < &router)
+      facts.set("same_modules_as", builder.getI64IntegerAttr(same - routers.begin()));
+    if (router.tokensOf >= 0)
+      facts.set("tokens_of", builder.getI64IntegerAttr(router.tokensOf));
+    described.push_back(facts.getDictionary(module.getContext()));
   }
   if (!described.empty())
     module->setAttr(kRoutersAttr, builder.getArrayAttr(described));

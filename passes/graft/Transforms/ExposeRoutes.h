@@ -17,8 +17,13 @@ namespace graft {
 
 /// On the module: what there is to know of each router that is exposed, by number. A dictionary
 /// each: `name`, `slots`, `weighs`, the type of `weights`, and of its modules, in order, `modules`
-/// and `bytes` of parameters.
+/// and `bytes` of parameters; `same_modules_as`, the first router with the very same modules, where
+/// an earlier one has them; `tokens_of`, the router whose weights these are token by token.
 inline constexpr llvm::StringLiteral kRoutersAttr = "modular.routers";
+
+/// On a router: argument 0 has, in all dimensions but the first and the last, the tokens of a row,
+/// each with its own weights, whose mean the body yields.
+inline constexpr llvm::StringLiteral kTokenWeightsAttr = "modular.token_weights";
 
 /// Puts `modular.expose` on the routes of a backbone while their routers are inlined. A router that
 /// is asked within a module is left out: the rows that it sees are none of the model's.
@@ -49,8 +54,12 @@ private:
     mlir::Type weights;
     mlir::ArrayAttr modules;
     llvm::SmallVector<llvm::SetVector<mlir::Attribute>> parameters; ///< by module
+    int64_t tokensOf = -1; ///< the router whose weights it shows, token by token
   };
+  std::string freshName(llvm::StringRef name) const;
   mlir::Value expose(mlir::OpBuilder &builder, mlir::Value chosen);
+  void showTokens(mlir::OpBuilder &builder);
+  bool haveSameModules(const Router &first, const Router &second);
   void collectParameters(mlir::FunctionOpInterface function,
                          llvm::SetVector<mlir::Attribute> &parameters);
 
@@ -60,7 +69,9 @@ private:
   llvm::DenseMap<mlir::Value, unsigned> numbers; ///< by route
   // The route that is being inlined.
   modular::RouteOp current; ///< null if it stays hidden
+  unsigned number = 0;      ///< of its router
   mlir::Value weighed; ///< of its router's body, what is chosen as the weights are of it, or null
+  mlir::Value tokens;  ///< the weights of the rows' tokens, or null
 };
 
 } // namespace graft

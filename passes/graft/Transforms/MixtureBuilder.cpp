@@ -7,6 +7,7 @@
 
 #include "graft/Modular/SymbolLookup.h"
 #include "graft/Onnx/Origin.h"
+#include "graft/Transforms/ExposeRoutes.h"
 #include "graft/Transforms/RaiseRouting.h"
 
 #include <cstring>
@@ -50,6 +51,10 @@ void MixtureBuilder::route(
   onnx::GraphBuilder b(op->getLoc(), builder);
   auto [chosen, weights] = body(b, block.getArguments());
   YieldOp::create(b, ValueRange{chosen, weights});
+}
+
+void MixtureBuilder::weighTokens() {
+  router->setAttr(kTokenWeightsAttr, UnitAttr::get(router.getContext()));
 }
 
 modular::ModuleOp

@@ -177,6 +177,9 @@ Value GatedSumRaiser::build(GraphBuilder &b, MixtureBuilder &mixture,
   } else {
     routed.push_back(sum.gates.shares);
     mixture.route(routed, [&](GraphBuilder &b, ValueRange v) { return takeWeighed(b, v[0]); });
+    auto places = raise::typeOf(sum.gates.shares).getShape().drop_front().drop_back();
+    if (llvm::any_of(places, [](int64_t size) { return size != 1; }))
+      mixture.weighTokens();
   }
   for (Value input : inputs)
     rows.push_back(toRows ? toRows(input) : input);

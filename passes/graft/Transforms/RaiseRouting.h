@@ -36,6 +36,8 @@ public:
   void
   route(mlir::ValueRange inputs,
         llvm::function_ref<std::pair<Value, Value>(onnx::GraphBuilder &, mlir::ValueRange)> body);
+  /// The router's argument has the weights of each row's tokens, and what it yields is their mean.
+  void weighTokens();
   /// Declares the next expert; `body` builds its result from rows of `inputs`.
   void addExpert(mlir::ValueRange inputs,
                  llvm::function_ref<Value(onnx::GraphBuilder &, mlir::ValueRange)> body);

@@ -82,6 +82,9 @@ static Json routerFacts(const Json &manifest) {
     for (const char *key : {"name", "slots", "weights", "weighs"})
       facts[key] = all[i][key];
     facts["tasks"] = tasksOfRouter(manifest, i);
+    for (const char *key : {"same_modules_as", "tokens_of"})
+      if (const Json other = all[i].value(key, Json()); other.is_number_unsigned() && other < i)
+        facts[key] = all[other.get<size_t>()]["name"];
     facts["modules"] = all[i]["modules"];
   }
   return routers;
@@ -103,7 +106,7 @@ static Json moduleFacts(const Json &manifest, const Json &routers) {
     modules.push_back(std::move(module));
   }
   for (const Json &router : routers)
-    for (const Json &module : router["modules"])
+    for (const Json &module : router.contains("tokens_of") ? Json::array() : router["modules"])
       modules.push_back({{"name", module["name"]},
                          {"kind", "function composition"},
                          {"router", router["name"]},
@@ -222,10 +225,20 @@ static void printRouters(std::ostream &out, const Json &routers) {
   if (!routers.empty())
     out << "routers:\n";
   for (const Json &router : routers) {
+    if (router.contains("tokens_of")) {
+      out << "  " << plain(router["name"]) << ": what each token gives the modules of "
+          << plain(router["tokens_of"]) << "\n";
+      continue;
+    }
     const Json &modules = router["modules"];
     out << "  " << plain(router["name"]) << ": " << router["slots"] << " of " << modules.size()
         << " modules a row, weights " << plain(router["weights"]) << "; tasks "
-        << joined(router["tasks"]) << "\n";
+        << joined(router["tasks"]);
+    if (router.contains("same_modules_as")) {
+      out << "; the modules of " << plain(router["same_modules_as"]) << "\n";
+      continue;
+    }
+    out << "\n";
     for (size_t first = 0, next; first < modules.size(); first = next) {
       next = first + 1;
       while (next < modules.size() && modules[next]["bytes"] == modules[first]["bytes"])

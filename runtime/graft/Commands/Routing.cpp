@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iostream>
 
 using namespace graft::commands;
 
@@ -32,7 +33,40 @@ Status Routing::listRouters() {
     router.slots = info.slots;
     router.modules.assign(info.modules, info.modules + info.module_count);
   }
+  return readLinks();
+}
+
+/// What the manifest says of how routers belong together.
+Status Routing::readLinks() {
+  size_t bytes = 0;
+  const char *text = graft_library_manifest(session->library(), &bytes);
+  // The runtime has checked it, but for what is for readers.
+  const auto manifest = nlohmann::json::parse(text, text + bytes);
+  for (size_t i = 0; i < routers.size(); ++i) {
+    const nlohmann::json &facts = manifest["routers"][i];
+    for (auto [key, number] : {std::pair{"same_modules_as", &routers[i].sameModulesAs},
+                               std::pair{"tokens_of", &routers[i].tokensOf}}) {
+      if (!facts.contains(key))
+        continue;
+      if (!facts[key].is_number_unsigned() || facts[key].get<uint64_t>() >= i)
+        return inputError(session->path() + ": router '" + routers[i].name + "': " + key +
+                          ": expected the number of an earlier router, found " + facts[key].dump());
+      *number = facts[key].get<int64_t>();
+    }
+    if (routers[i].tokensOf < 0)
+      listed.push_back(i);
+  }
   return {};
+}
+
+/// What shows tokens has no routes of its own.
+Status Routing::refuseTokens(const char *flag, const File &file) const {
+  const Router &router = routers[file.router];
+  if (router.tokensOf < 0)
+    return {};
+  const std::string &of = routers[size_t(router.tokensOf)].name;
+  return wrong(flag, "router '" + router.name + "' shows what each token gives the modules of '" +
+                         of + "': expected '" + of + "'");
 }
 
 Status Routing::findRouter(const std::string &name, File &file) const {
@@ -104,9 +138,12 @@ Status Routing::open(const RoutingOptions &options, const Session &opened) {
     if (!files.all.empty())
       if (Status status = readAll(flag, files.all, areWeights); status.failed())
         return status;
-    for (const File &file : files.named)
+    for (const File &file : files.named) {
+      if (Status status = refuseTokens(flag, file); status.failed())
+        return status;
       if (Status status = readNamed(flag, file, areWeights); status.failed())
         return status;
+    }
   }
   for (const auto &[key, route] : given)
     givenList.push_back(route);
@@ -172,21 +209,21 @@ Status Routing::readAll(const char *flag, const std::string &path, bool areWeigh
   Tensor &tensor = tensors.emplace_back();
   if (Status status = readNpy(path, tensor); status.failed())
     return status;
-  if (tensor.dims.size() == 2 && routers.size() == 1)
+  if (tensor.dims.size() == 2 && listed.size() == 1)
     tensor.dims.insert(tensor.dims.begin(), 1);
-  if (tensor.dims.size() != 3 || tensor.dims[0] != int64_t(routers.size()))
-    return wrongShape(path, "(" + std::to_string(routers.size()) + " routers, rows, slots)",
-                      tensor);
-  const uint64_t step = tensor.bytes / routers.size();
-  for (size_t i = 0; i < routers.size(); ++i) {
-    if (Status status = checkType(path, routers[i], areWeights, tensor); status.failed())
+  if (tensor.dims.size() != 3 || tensor.dims[0] != int64_t(listed.size()))
+    return wrongShape(path, "(" + std::to_string(listed.size()) + " routers, rows, slots)", tensor);
+  const uint64_t step = tensor.bytes / listed.size();
+  for (size_t i = 0; i < listed.size(); ++i) {
+    const Router &router = routers[listed[i]];
+    if (Status status = checkType(path, router, areWeights, tensor); status.failed())
       return status;
-    if (tensor.dims[2] != routers[i].slots)
-      return inputError(path + ": expected the " + std::to_string(routers[i].slots) +
-                        " slots of router '" + routers[i].name + "', found " +
+    if (tensor.dims[2] != router.slots)
+      return inputError(path + ": expected the " + std::to_string(router.slots) +
+                        " slots of router '" + router.name + "', found " +
                         std::to_string(tensor.dims[2]));
     File file;
-    file.router = i;
+    file.router = listed[i];
     file.path = path;
     if (Status status = give(flag, file, tensor.data.get() + i * step, tensor.dims[1], areWeights);
         status.failed())
@@ -214,16 +251,18 @@ Status Routing::readRules(const RoutingOptions &options) {
     return status;
   if (!files.empty() && statistics.empty())
     return wrong(kRules, "labels rows for --routing-stats, which is not there");
-  auto read = [&](const std::string &path, std::vector<int64_t> &rules) -> Status {
+  auto read = [&](const std::string &path, RuleLabels &rules) -> Status {
     Tensor tensor;
     if (Status status = readNpy(path, tensor); status.failed())
       return status;
     if (tensor.type != GRAFT_I64)
       return inputError(path + ": expected the type i64, found " + graft_type_name(tensor.type));
-    rules.resize(tensor.bytes / sizeof(int64_t));
-    if (!rules.empty())
-      std::memcpy(rules.data(), tensor.data.get(), tensor.bytes);
-    std::vector<int64_t> distinct = rules;
+    rules.path = path;
+    rules.dims = tensor.dims;
+    rules.labels.resize(tensor.bytes / sizeof(int64_t));
+    if (!rules.labels.empty())
+      std::memcpy(rules.labels.data(), tensor.data.get(), tensor.bytes);
+    std::vector<int64_t> distinct = rules.labels;
     std::sort(distinct.begin(), distinct.end());
     distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
     if (distinct.size() > kMostRules)
@@ -231,18 +270,18 @@ Status Routing::readRules(const RoutingOptions &options) {
                         " different labels, found " + std::to_string(distinct.size()));
     return {};
   };
-  if (!files.all.empty()) {
-    std::vector<int64_t> rules;
-    if (Status status = read(files.all, rules); status.failed())
+  for (size_t i = 0; i < session->inputCount(); ++i)
+    rules.inputs.push_back(session->input(i).dims);
+  if (!files.all.empty())
+    if (Status status = read(files.all, rules.all.emplace()); status.failed())
       return status;
-    for (size_t i = 0; i < routers.size(); ++i)
-      labels[i] = rules;
-  }
   for (const File &file : files.named) {
+    if (Status status = refuseTokens(kRules, file); status.failed())
+      return status;
     if (file.task >= 0)
       return wrong(kRules, "expected the name of a router, found '" + tasks[size_t(file.task)] +
                                "." + routers[file.router].name + "'");
-    if (Status status = read(file.path, labels[file.router]); status.failed())
+    if (Status status = read(file.path, rules.named[file.router]); status.failed())
       return status;
   }
   return {};
@@ -352,14 +391,14 @@ Status Routing::write(const char *flag, const Files &files, bool areWeights,
     return {};
   std::vector<TensorView> views;
   std::vector<char> bytes;
-  for (size_t i = 0; i < routers.size(); ++i) {
+  for (size_t i : listed) {
     File file;
     file.router = i;
     if (Status status = findRecord(flag, file, record); status.failed())
       return status;
     const TensorView &view = views.emplace_back(viewOf(routers[i], *record, areWeights));
     if (view.dims != views.front().dims || view.type != views.front().type)
-      return wrong(flag, files.all + ": router '" + routers.front().name + "' has " +
+      return wrong(flag, files.all + ": router '" + routers[listed.front()].name + "' has " +
                              graft_type_name(views.front().type) + " " +
                              shapeText(views.front().dims) + ", '" + routers[i].name + "' " +
                              graft_type_name(view.type) + " " + shapeText(view.dims) +
@@ -367,7 +406,7 @@ Status Routing::write(const char *flag, const Files &files, bool areWeights,
     bytes.insert(bytes.end(), view.data, view.data + view.bytes);
   }
   TensorView whole = views.front();
-  whole.dims.insert(whole.dims.begin(), int64_t(routers.size()));
+  whole.dims.insert(whole.dims.begin(), int64_t(listed.size()));
   whole.data = bytes.data();
   whole.bytes = bytes.size();
   return writer.add(files.all, whole);
@@ -382,9 +421,12 @@ Status Routing::write(NpyWriter &writer) const {
     return {};
   nlohmann::ordered_json facts = session->facts();
   facts.erase("inputs");
-  if (Status status = routingStatistics(routers, records, labels, facts["routers"]);
+  std::vector<std::string> unlabelled;
+  if (Status status = routingStatistics(routers, records, rules, facts, unlabelled);
       status.failed())
     return status;
+  for (const std::string &words : unlabelled)
+    std::cerr << "warning: " << kRules << ": " << words << std::endl;
   return writer.addText(
       statistics,
       facts.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");

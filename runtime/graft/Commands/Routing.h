@@ -8,6 +8,7 @@
 
 #include "graft/Commands/Npy.h"
 #include "graft/Commands/RoutingMeasures.h"
+#include "graft/Commands/RuleLabels.h"
 #include "graft/Commands/Session.h"
 
 #include <map>
@@ -28,6 +29,9 @@ struct Router {
   int32_t weightType = 0;
   int64_t slots = 0;
   std::vector<std::string> modules;
+  // Facts of the manifest, numbers of routers; -1: none.
+  int64_t sameModulesAs = -1; ///< the first that chooses among the very same modules
+  int64_t tokensOf = -1;      ///< shows what each token gives the modules of this one
 };
 
 /// What a router did in a run.
@@ -42,13 +46,18 @@ struct RouteRecord {
   bool isOfRowTasks() const { return !taskOfRow.empty(); }
 };
 
-/// Labels of rows, by router; where there are none and row tasks run, their tasks are.
-using RuleLabels = std::map<size_t, std::vector<int64_t>>;
+/// What --rules gives; where there is nothing and row tasks run, rows have their tasks as labels.
+struct Rules {
+  std::optional<RuleLabels> all;            ///< of all routers whose rows they fit
+  std::map<size_t, RuleLabels> named;       ///< by router
+  std::vector<std::vector<int64_t>> inputs; ///< shapes of the model's inputs
+};
 
-/// What --routing-stats writes of each router.
+/// Adds what --routing-stats writes of each router, and of those with the same modules.
+/// \param unlabelled of routers that the labels of all do not fit, why
 Status routingStatistics(const std::vector<Router> &routers,
-                         const std::vector<RouteRecord> &records, const RuleLabels &labels,
-                         nlohmann::ordered_json &statistics);
+                         const std::vector<RouteRecord> &records, const Rules &rules,
+                         nlohmann::ordered_json &statistics, std::vector<std::string> &unlabelled);
 
 /// The routes of one run of a session.
 class Routing {
@@ -74,12 +83,14 @@ private:
     bool empty() const { return all.empty() && named.empty(); }
   };
   Status listRouters();
+  Status readLinks();
   Status parse(const char *flag, const std::vector<std::string> &texts, Files &files) const;
   Status findRouter(const std::string &name, File &file) const;
   Status readAll(const char *flag, const std::string &path, bool areWeights);
   Status readNamed(const char *flag, const File &file, bool areWeights);
   Status give(const char *flag, const File &file, const char *data, int64_t rows, bool areWeights);
   Status readRules(const RoutingOptions &options);
+  Status refuseTokens(const char *flag, const File &file) const;
   static int32_t look(void *self, const graft_route *route);
   void take(const graft_route &route);
   Status findRecord(const char *flag, const File &file, const RouteRecord *&record) const;
@@ -87,6 +98,7 @@ private:
 
   const Session *session = nullptr;
   std::vector<Router> routers;
+  std::vector<size_t> listed;     ///< those that files of all routers have
   std::vector<std::string> tasks; ///< those that run, each once
   bool looks = false;
   std::string statistics;
@@ -94,7 +106,7 @@ private:
   std::vector<Tensor> tensors; ///< what `given` points to
   std::map<std::pair<size_t, int64_t>, graft_route> given;
   std::vector<graft_route> givenList;
-  RuleLabels labels;
+  Rules rules;
   std::vector<RouteRecord> records;
 };
 

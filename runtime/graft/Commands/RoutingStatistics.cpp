@@ -61,10 +61,11 @@ static Json overlapFacts(const std::string &first, const std::string &second,
 }
 
 static Json ruleFacts(const std::vector<std::string> &tasks, const char *source,
-                      const RuleMeasures &measures) {
+                      const char *counted, const RuleMeasures &measures) {
   Json facts;
   facts["tasks"] = tasks;
   facts["labels"] = source;
+  facts["counted"] = counted;
   facts["rules"] = measures.rules;
   facts["rows"] = measures.rows;
   facts["joint"] = measures.joint;
@@ -86,55 +87,202 @@ struct TaskRows {
   RouteRows rows;
   bool areOfAll; ///< each task has all rows
 };
+
+/// Rows with the rules that they obey, of tasks that share a route.
+struct RuledRows {
+  std::vector<std::string> tasks;
+  const char *source;
+  const char *counted;
+  RouteRows rows;
+  std::vector<int64_t> labels;
+};
+
+class Statistics {
+public:
+  Statistics(const std::vector<Router> &routers, const std::vector<RouteRecord> &records,
+             const Rules &rules)
+      : routers(routers), records(records), rules(rules) {}
+
+  Status write(Json &statistics, std::vector<std::string> &unlabelled);
+
+private:
+  /// The routers that choose among the modules of router `i`, in order.
+  std::vector<size_t> groupOf(size_t i) const;
+  /// What shows the tokens of router `i` in the same run as `record`, or null.
+  const RouteRecord *findTokens(size_t i, const RouteRecord &record) const;
+  bool label(size_t i, const RouteRecord &record, std::vector<RuledRows> &ruled,
+             std::string &words) const;
+  Json routerFacts(size_t i) const;
+  Json togetherFacts(const std::vector<size_t> &group) const;
+
+  const std::vector<Router> &routers;
+  const std::vector<RouteRecord> &records;
+  const Rules &rules;
+  std::vector<std::vector<TaskRows>> tasks;  ///< by router
+  std::vector<std::vector<RuledRows>> ruled; ///< by router
+};
 } // namespace
 
-Status graft::commands::routingStatistics(const std::vector<Router> &routers,
-                                          const std::vector<RouteRecord> &records,
-                                          const RuleLabels &labels, Json &statistics) {
-  statistics = Json::array();
+std::vector<size_t> Statistics::groupOf(size_t i) const {
+  auto first = [&](size_t router) {
+    const int64_t same = routers[router].sameModulesAs;
+    return same < 0 ? router : size_t(same);
+  };
+  std::vector<size_t> group;
+  for (size_t other = 0; other < routers.size(); ++other)
+    if (routers[other].tokensOf < 0 && first(other) == first(i))
+      group.push_back(other);
+  return group;
+}
+
+const RouteRecord *Statistics::findTokens(size_t i, const RouteRecord &record) const {
+  for (const RouteRecord &other : records)
+    if (routers[other.router].tokensOf == int64_t(i) && other.tasks == record.tasks &&
+        other.isOfRowTasks() == record.isOfRowTasks())
+      return &other;
+  return nullptr;
+}
+
+bool Statistics::label(size_t i, const RouteRecord &record, std::vector<RuledRows> &ruled,
+                       std::string &words) const {
+  auto named = rules.named.find(i);
+  const RuleLabels *given = named != rules.named.end() ? &named->second
+                            : rules.all                ? &*rules.all
+                                                       : nullptr;
+  const RouteRecord *tokens = findTokens(i, record);
+  if (!given) {
+    if (!record.isOfRowTasks())
+      return true;
+    std::vector<int64_t> own(record.taskOfRow.begin(), record.taskOfRow.end());
+    ruled.push_back({record.tasks, "tasks", "rows", rowsOf(routers[i], record), std::move(own)});
+    return true;
+  }
+  const std::vector<size_t> group = groupOf(i);
+  LabelledRows of;
+  of.step = std::find(group.begin(), group.end(), i) - group.begin();
+  of.steps = int64_t(group.size());
+  of.inputs = rules.inputs;
+  // A row's weights are the means of its tokens', whose rules may differ.
+  for (const RouteRecord *each : {tokens, &record}) {
+    if (!each)
+      continue;
+    of.rows = each->rows;
+    std::vector<int64_t> labels;
+    std::string why;
+    if (labelRows(*given, of, labels, why)) {
+      ruled.push_back({record.tasks, "file", each == tokens ? "tokens" : "rows",
+                       rowsOf(routers[each->router], *each), std::move(labels)});
+      return true;
+    }
+    words = "router '" + routers[i].name + "': " + why;
+  }
+  return false;
+}
+
+Json Statistics::routerFacts(size_t i) const {
+  const Router &router = routers[i];
+  Json facts;
+  facts["router"] = router.name;
+  facts["slots"] = router.slots;
+  facts["modules"] = router.modules;
+  facts["tasks"] = Json::array();
+  facts["overlap"] = Json::array();
+  facts["rules"] = Json::array();
+  for (const RuledRows &rows : ruled[i])
+    facts["rules"].push_back(
+        ruleFacts(rows.tasks, rows.source, rows.counted, measureRules(rows.rows, rows.labels)));
+  for (size_t a = 0; a < tasks[i].size(); ++a) {
+    const TaskRows &one = tasks[i][a];
+    facts["tasks"].push_back(taskFacts(one.task, one.rows));
+    for (size_t b = 0; b < a; ++b)
+      facts["overlap"].push_back(overlapFacts(
+          tasks[i][b].task, one.task,
+          measureOverlap(tasks[i][b].rows, one.rows, one.areOfAll && tasks[i][b].areOfAll)));
+  }
+  return facts;
+}
+
+static void append(RouteRows &rows, const RouteRows &more) {
+  rows.chosen.insert(rows.chosen.end(), more.chosen.begin(), more.chosen.end());
+  rows.weights.insert(rows.weights.end(), more.weights.begin(), more.weights.end());
+}
+
+/// The rows of all routers of a group as those of one.
+Json Statistics::togetherFacts(const std::vector<size_t> &group) const {
+  Json facts;
+  facts["routers"] = Json::array();
+  for (size_t i : group)
+    facts["routers"].push_back(routers[i].name);
+  facts["modules"] = routers[group.front()].modules;
+  facts["tasks"] = Json::array();
+  facts["rules"] = Json::array();
+  for (TaskRows all : tasks[group.front()]) {
+    for (size_t i : group)
+      for (const TaskRows &more : tasks[i])
+        if (i != group.front() && more.task == all.task)
+          append(all.rows, more.rows);
+    facts["tasks"].push_back(taskFacts(all.task, all.rows));
+  }
+  for (RuledRows all : ruled[group.front()]) {
+    bool haveAll = true;
+    for (size_t i : group) {
+      auto more = std::find_if(ruled[i].begin(), ruled[i].end(), [&](const RuledRows &rows) {
+        return rows.tasks == all.tasks && rows.source == std::string(all.source);
+      });
+      haveAll &= more != ruled[i].end();
+      if (!haveAll || i == group.front())
+        continue;
+      append(all.rows, more->rows);
+      all.labels.insert(all.labels.end(), more->labels.begin(), more->labels.end());
+    }
+    if (haveAll)
+      facts["rules"].push_back(
+          ruleFacts(all.tasks, all.source, all.counted, measureRules(all.rows, all.labels)));
+  }
+  return facts;
+}
+
+Status Statistics::write(Json &statistics, std::vector<std::string> &unlabelled) {
+  statistics["routers"] = Json::array();
+  statistics["together"] = Json::array();
+  tasks.resize(routers.size());
+  ruled.resize(routers.size());
+  bool anyFit = false;
   for (size_t i = 0; i < routers.size(); ++i) {
-    const Router &router = routers[i];
-    auto given = labels.find(i);
-    std::vector<TaskRows> tasks;
-    Json facts;
-    facts["router"] = router.name;
-    facts["slots"] = router.slots;
-    facts["modules"] = router.modules;
-    facts["tasks"] = Json::array();
-    facts["overlap"] = Json::array();
-    facts["rules"] = Json::array();
+    if (routers[i].tokensOf >= 0)
+      continue;
+    std::string words;
     for (const RouteRecord &record : records) {
       if (record.router != i)
         continue;
-      const RouteRows all = rowsOf(router, record);
       for (size_t t = 0; t < record.tasks.size(); ++t)
-        tasks.push_back({record.tasks[t],
-                         record.isOfRowTasks() ? rowsOf(router, record, int32_t(t)) : all,
-                         !record.isOfRowTasks()});
-      std::vector<int64_t> rules;
-      const char *source = "file";
-      if (given != labels.end()) {
-        rules = given->second;
-        if (int64_t(rules.size()) != record.rows)
-          return inputError("--rules: router '" + router.name + "': expected " +
-                            std::to_string(record.rows) + " labels, one for each row, found " +
-                            std::to_string(rules.size()));
-      } else if (record.isOfRowTasks()) {
-        rules.assign(record.taskOfRow.begin(), record.taskOfRow.end());
-        source = "tasks";
-      } else {
-        continue;
-      }
-      facts["rules"].push_back(ruleFacts(record.tasks, source, measureRules(all, rules)));
+        tasks[i].push_back({record.tasks[t],
+                            rowsOf(routers[i], record, record.isOfRowTasks() ? int32_t(t) : -1),
+                            !record.isOfRowTasks()});
+      std::string why;
+      if (!label(i, record, ruled[i], why))
+        words = why;
     }
-    for (size_t a = 0; a < tasks.size(); ++a) {
-      facts["tasks"].push_back(taskFacts(tasks[a].task, tasks[a].rows));
-      for (size_t b = 0; b < a; ++b)
-        facts["overlap"].push_back(overlapFacts(
-            tasks[b].task, tasks[a].task,
-            measureOverlap(tasks[b].rows, tasks[a].rows, tasks[a].areOfAll && tasks[b].areOfAll)));
+    if (!words.empty() && rules.named.count(i))
+      return inputError("--rules: " + words);
+    anyFit |= words.empty();
+    statistics["routers"].push_back(routerFacts(i));
+    if (!words.empty()) {
+      statistics["routers"].back()["unlabelled"] = words;
+      unlabelled.push_back(words);
     }
-    statistics.push_back(std::move(facts));
   }
+  if (!unlabelled.empty() && !anyFit)
+    return inputError("--rules: " + unlabelled.front());
+  for (size_t i = 0; i < routers.size(); ++i)
+    if (std::vector<size_t> group = groupOf(i); group.size() > 1 && group.front() == i)
+      statistics["together"].push_back(togetherFacts(group));
   return {};
+}
+
+Status graft::commands::routingStatistics(const std::vector<Router> &routers,
+                                          const std::vector<RouteRecord> &records,
+                                          const Rules &rules, Json &statistics,
+                                          std::vector<std::string> &unlabelled) {
+  return Statistics(routers, records, rules).write(statistics, unlabelled);
 }

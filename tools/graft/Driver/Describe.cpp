@@ -162,6 +162,9 @@ llvm::json::Array graft::describeRouters(mlir::ModuleOp module) {
         {"weighs", facts.getAs<BoolAttr>("weighs").getValue()},
         {"weights", elementTypeName(facts.getAs<TypeAttr>("weights").getValue())},
         {"modules", std::move(modules)}};
+    for (StringRef key : {"same_modules_as", "tokens_of"})
+      if (auto other = facts.getAs<IntegerAttr>(key))
+        router[key] = other.getInt();
     if (auto known = rows.find(number); known != rows.end())
       if (llvm::json::Value size = describeSize(known->second, symbols);
           size.kind() != llvm::json::Value::Null)
