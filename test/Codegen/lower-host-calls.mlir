@@ -47,6 +47,18 @@ func.func @route(%host: !llvm.ptr, %c: memref<?x2xi64>, %w: memref<?x2xf32>) {
   dispatch.exchange 7(%c, %w) : (memref<?x2xi64>, memref<?x2xf32>) -> ()
   return
 }
+// A route within a module says which rows came there.
+// CHECK-LABEL: func.func @within
+// CHECK-SAME: (%[[HOST:.*]]: !llvm.ptr, %[[C:.*]]: memref<?x2xi64>, %[[P:.*]]: memref<?xi64>, %[[N:.*]]: index)
+// CHECK: %[[COUNT:.*]] = memref.dim %[[P]]
+// CHECK: %[[CAME:.*]] = arith.index_cast %[[COUNT]] : index to i64
+// CHECK: memref.extract_aligned_pointer_as_index %[[P]]
+// CHECK: %[[TOTAL:.*]] = arith.index_cast %[[N]] : index to i64
+// CHECK: call @graft_route_within(%[[HOST]], %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[CAME]], %{{.*}}, %[[TOTAL]])
+func.func @within(%host: !llvm.ptr, %c: memref<?x2xi64>, %p: memref<?xi64>, %n: index) {
+  dispatch.exchange 7(%c) at %p of %n : (memref<?x2xi64>, memref<?xi64>, index) -> ()
+  return
+}
 // CHECK-LABEL: func.func private @graft_route
 // CHECK: %[[SIZE:.*]] = llvm.load %{{.*}} : !llvm.ptr -> i32
 // CHECK: %[[LEAST:.*]] = llvm.mlir.constant(56 : i32)
@@ -55,3 +67,5 @@ func.func @route(%host: !llvm.ptr, %c: memref<?x2xi64>, %w: memref<?x2xf32>) {
 // CHECK: llvm.icmp "ne"
 // CHECK: scf.if
 // CHECK: llvm.call %{{.*}}(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}})
+// CHECK-LABEL: func.func private @graft_route_within
+// CHECK: llvm.mlir.constant(96 : i32)

@@ -94,3 +94,15 @@ func.func @exchange_part(%c: tensor<?x4xi64> {bufferization.writable = true}, %n
   %0 = dispatch.exchange 0(%part) : (tensor<?x2xi64>) -> tensor<?x2xi64>
   return %0 : tensor<?x2xi64>
 }
+
+// Places are only read.
+// CHECK-LABEL: func @exchange_within
+// CHECK-SAME: (%[[C:.*]]: memref<?x2xi64>, %[[P:.*]]: memref<?xi64>, %[[N:.*]]: index)
+func.func @exchange_within(%c: tensor<?x2xi64> {bufferization.writable = true}, %p: tensor<?xi64> {bufferization.writable = false}, %n: index)
+    -> (tensor<?x2xi64>, tensor<?xi64>) {
+  // CHECK-NOT: copy
+  // CHECK: dispatch.exchange 0(%[[C]]) at %[[P]] of %[[N]] : (memref<?x2xi64>, memref<?xi64>, index) -> ()
+  // CHECK: return %[[C]], %[[P]]
+  %0 = dispatch.exchange 0(%c) at %p of %n : (tensor<?x2xi64>, tensor<?xi64>, index) -> tensor<?x2xi64>
+  return %0, %p : tensor<?x2xi64>, tensor<?xi64>
+}

@@ -598,6 +598,15 @@ func.func @exchange_c3(%c: tensor<?x2xi64>) {
 
 // -----
 
+// (exchange-C4)
+func.func @exchange_c4(%c: tensor<?x2xi64>, %p: tensor<?x1xi64>, %n: index) {
+  // expected-error @+1 {{places: expected rank 1, got 2}}
+  %0 = dispatch.exchange 0(%c) at %p of %n : (tensor<?x2xi64>, tensor<?x1xi64>, index) -> tensor<?x2xi64>
+  return
+}
+
+// -----
+
 // (segmented_matmul-C1)
 func.func @segmented_matmul_c1_rows(%x: tensor<4x3x8xf32>, %f: tensor<4xi32>, %a: tensor<8x4xf32>, %y: tensor<4x2x16xf32>) {
   // expected-error @+1 {{'dispatch.segmented_matmul' op input dimension 1: expected 2, got 3}}

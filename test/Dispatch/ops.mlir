@@ -120,12 +120,17 @@ func.func @check(%c: i1) {
 }
 
 // CHECK-LABEL: func @exchange
-func.func @exchange(%c: tensor<?x2xi64>, %w: tensor<?x2xf32>, %b: memref<?x2xi64>) -> (tensor<?x2xi64>, tensor<?x2xf32>) {
+// CHECK-SAME: %[[P:[a-z0-9]+]]: tensor<?xi64>, %[[N:[a-z0-9]+]]: index
+func.func @exchange(%c: tensor<?x2xi64>, %w: tensor<?x2xf32>, %b: memref<?x2xi64>, %p: tensor<?xi64>, %n: index) -> (tensor<?x2xi64>, tensor<?x2xf32>) {
   // CHECK: dispatch.exchange 3(%{{[^ ]+}}) : (tensor<?x2xi64>) -> tensor<?x2xi64>
   %0 = dispatch.exchange 3(%c) : (tensor<?x2xi64>) -> tensor<?x2xi64>
   // CHECK: dispatch.exchange 3(%{{[^ ]+}}, %{{[^ ]+}}) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
   %1:2 = dispatch.exchange 3(%0, %w) : (tensor<?x2xi64>, tensor<?x2xf32>) -> (tensor<?x2xi64>, tensor<?x2xf32>)
   // CHECK: dispatch.exchange 4(%{{[^ ]+}}) : (memref<?x2xi64>) -> ()
   dispatch.exchange 4(%b) : (memref<?x2xi64>) -> ()
+  // CHECK: dispatch.exchange 5(%{{[^ ]+}}) at %[[P]] of %[[N]] : (tensor<?x2xi64>, tensor<?xi64>, index) -> tensor<?x2xi64>
+  %2 = dispatch.exchange 5(%c) at %p of %n : (tensor<?x2xi64>, tensor<?xi64>, index) -> tensor<?x2xi64>
+  // CHECK: dispatch.exchange 5(%{{[^ ]+}}, %{{[^ ]+}}) at %[[P]] of %[[N]] : (tensor<?x2xi64>, tensor<?x2xf32>, tensor<?xi64>, index) -> (tensor<?x2xi64>, tensor<?x2xf32>)
+  %3:2 = dispatch.exchange 5(%2, %w) at %p of %n : (tensor<?x2xi64>, tensor<?x2xf32>, tensor<?xi64>, index) -> (tensor<?x2xi64>, tensor<?x2xf32>)
   return %1#0, %1#1 : tensor<?x2xi64>, tensor<?x2xf32>
 }

@@ -11,6 +11,7 @@
 
 #include "llvm/Support/JSON.h"
 
+#include <cmath>
 #include <cstring>
 #include <dlfcn.h>
 #include <limits>
@@ -166,7 +167,29 @@ static std::unique_ptr<char[]> bytesOf(const Array &array, bool integers) {
   return bytes;
 }
 
-Outcome Library::run(const Batch &batch, ArrayRef<std::string> tasks, int threads, bool rowTasks) {
+static int32_t look(void *data, const graft_route *route) {
+  Routed &routed = (*static_cast<AllRouted *>(data))[route->router];
+  const auto slots = size_t(route->slots), bytes = slots * graft_type_bytes(route->weight_type);
+  const auto rows = size_t(route->positions ? route->batch_rows : route->rows);
+  routed.rows = int64_t(rows);
+  routed.slots = route->slots;
+  routed.weightType = route->weight_type;
+  routed.chosen.resize(rows * slots, GRAFT_ROUTE_UNREACHED);
+  routed.weights.resize(rows * bytes);
+  for (int64_t row = 0; row < route->rows; ++row) {
+    const auto to = size_t(route->positions ? route->positions[row] : row);
+    std::copy_n(route->chosen + size_t(row) * slots, slots, routed.chosen.begin() + to * slots);
+    const char *weights = static_cast<const char *>(route->weights) + size_t(row) * bytes;
+    std::copy_n(weights, bytes, routed.weights.begin() + to * bytes);
+    for (size_t s = 0; s < slots && route->weight_type == GRAFT_F32; ++s)
+      routed.anyNaN |= std::isnan(static_cast<const float *>(
+          static_cast<const void *>(routed.weights.data()))[to * slots + s]);
+  }
+  return 0;
+}
+
+Outcome Library::run(const Batch &batch, ArrayRef<std::string> tasks, int threads, bool rowTasks,
+                     AllRouted *seen, const AllRouted *given) {
   std::vector<std::unique_ptr<char[]>> bytes;
   std::vector<graft_buffer> buffers;
   for (auto [i, array] : llvm::enumerate(batch.arrays)) {
@@ -190,6 +213,22 @@ Outcome Library::run(const Batch &batch, ArrayRef<std::string> tasks, int thread
   request.inputs = buffers.data();
   request.input_count = buffers.size();
   request.threads = threads;
+  std::vector<graft_route> routes;
+  static const AllRouted kNone;
+  for (const auto &[name, routed] : given ? *given : kNone) {
+    graft_route &route = routes.emplace_back();
+    route = GRAFT_ROUTE_INIT;
+    route.router = name.c_str();
+    route.rows = routed.rows;
+    route.slots = routed.slots;
+    route.chosen = routed.chosen.data();
+    route.weights = routed.weights.data();
+    route.weight_type = routed.weightType;
+  }
+  request.routes = routes.data();
+  request.route_count = routes.size();
+  request.on_route = seen ? look : nullptr;
+  request.on_route_data = seen;
   graft_result *result = nullptr;
   graft_error error = GRAFT_ERROR_INIT;
   Outcome outcome;

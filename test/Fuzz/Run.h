@@ -55,6 +55,17 @@ struct Outcome {
   std::map<std::string, Output> outputs;
 };
 
+/// What one router chose in a run; a row that did not come to it has GRAFT_ROUTE_UNREACHED.
+struct Routed {
+  int64_t rows = 0, slots = 0;
+  int32_t weightType = GRAFT_F32;
+  std::vector<int64_t> chosen;
+  std::vector<char> weights;
+  bool anyNaN = false; ///< in the weights of what is chosen
+};
+/// By router.
+using AllRouted = std::map<std::string, Routed>;
+
 /// A library that is open.
 class Library {
 public:
@@ -64,8 +75,10 @@ public:
   /// Under AddressSanitizer, what lies between its weights is poisoned.
   /// \returns what went wrong, or nothing
   std::string open(const std::string &path);
+  /// \param seen receives what routers choose, of one task, or null
+  /// \param given what they are to choose, or null
   Outcome run(const Batch &batch, llvm::ArrayRef<std::string> tasks, int threads,
-              bool rowTasks = false);
+              bool rowTasks = false, AllRouted *seen = nullptr, const AllRouted *given = nullptr);
 
 private:
   graft_library *library = nullptr;

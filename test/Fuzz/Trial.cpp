@@ -171,6 +171,26 @@ std::optional<Failure> Trial::checkBeside(Build &build, const Batch &batch, cons
   return std::nullopt;
 }
 
+/// (route-S9), (route-S10): looking changes no bit, and what was seen gives the same bits again.
+std::optional<Failure> Trial::checkRoutes(Build &build, const Batch &batch, const Outcome &known,
+                                          const std::string &task, AllRouted &seen) {
+  if (!areSameBits(known, build.library.run(batch, task, 1, false, &seen)))
+    return fail("looks",
+                llvm::formatv("{0}, task {1}: other bits when routes are seen", build.name, task));
+  if (seen.empty() || llvm::any_of(seen, [](auto &each) { return each.second.anyNaN; }))
+    return std::nullopt;
+  Outcome again = build.library.run(batch, task, 2, false, nullptr, &seen);
+  if (!areSameBits(known, again))
+    return fail("replay",
+                llvm::formatv("{0}, task {1}, {2} rows: other bits by the same routes {3}",
+                              build.name, task, batch.rows, again.error));
+  ++counts["# runs replayed"];
+  for (auto &[name, routed] : seen)
+    counts["# routes of rows that do not come to a router"] +=
+        llvm::count(routed.chosen, GRAFT_ROUTE_UNREACHED);
+  return std::nullopt;
+}
+
 /// (stage-S3): together the tasks give the bits that each gives alone; and so do tasks by rows.
 std::optional<Failure> Trial::checkTasks(Build &build, const Batch &batch) {
   std::vector<Outcome> alone;
@@ -210,7 +230,31 @@ std::optional<Failure> Trial::checkTasks(Build &build, const Batch &batch) {
   return std::nullopt;
 }
 
+/// (route-S10): sparse dispatch and the oracle show the same choice of the same rows.
+static std::optional<Failure> compareRoutes(const AllRouted &sparse, const AllRouted &dense,
+                                            const std::string &task) {
+  for (auto &[name, routed] : dense) {
+    auto found = sparse.find(name);
+    if (found == sparse.end() || routed.chosen == found->second.chosen)
+      continue;
+    size_t i = 0;
+    while (i < routed.chosen.size() && i < found->second.chosen.size() &&
+           routed.chosen[i] == found->second.chosen[i])
+      ++i;
+    auto at = [&](const Routed &each) {
+      return i < each.chosen.size() ? std::to_string(each.chosen[i]) : "nothing";
+    };
+    return fail("routes",
+                llvm::formatv("task {0}, {1}: row {2}, slot {3}: expected {4}, the oracle "
+                              "shows {5}",
+                              task, name, int64_t(i) / routed.slots, int64_t(i) % routed.slots,
+                              at(found->second), at(routed)));
+  }
+  return std::nullopt;
+}
+
 std::optional<Failure> Trial::checkBatch(const Batch &batch, std::vector<Reference> references) {
+  std::map<std::string, AllRouted> routed; // by task
   for (Build *build : {&sparse, &dense}) {
     for (auto [task, reference] : llvm::zip_equal(tasks, references)) {
       Outcome one = build->library.run(batch, task, 1);
@@ -220,6 +264,13 @@ std::optional<Failure> Trial::checkBatch(const Batch &batch, std::vector<Referen
       if (!areSameBits(one, build->library.run(batch, task, 2)))
         return fail("threads", llvm::formatv("{0}, task {1}, {2} rows: other bits with 2 threads",
                                              build->name, task, batch.rows));
+      AllRouted seen;
+      if (auto failure = checkRoutes(*build, batch, one, task, seen))
+        return failure;
+      auto [first, isFirst] = routed.try_emplace(task, std::move(seen));
+      if (!isFirst)
+        if (auto failure = compareRoutes(first->second, seen, task))
+          return failure;
       if (build->facts.rowsAreIndependent && batch.rows > 0)
         if (auto failure = checkBeside(*build, batch, one, task))
           return failure;

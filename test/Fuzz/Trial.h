@@ -55,6 +55,8 @@ private:
   std::optional<Failure> checkTasks(Build &build, const Batch &batch);
   std::optional<Failure> checkBeside(Build &build, const Batch &batch, const Outcome &known,
                                      const std::string &task);
+  std::optional<Failure> checkRoutes(Build &build, const Batch &batch, const Outcome &known,
+                                     const std::string &task, AllRouted &seen);
   std::optional<Failure> checkOutside();
   std::optional<Failure> checkValues(const Build &build, const std::string &task,
                                      const Outcome &outcome, const Reference &reference);

@@ -16,7 +16,8 @@ def wanted_measures(w, labels):
     found = {"collapse_average": size / (size - 1) * np.maximum(0, 1 / size - p).sum(), "collapse_worst": 1 - size * p.min()}
     if len(rules) != size:
         return found | dict.fromkeys(["inverse_mutual_information", "alignment", "adaptation"])
-    terms = joint[joint > 0] * np.log((joint / np.outer(p, r))[joint > 0])
+    some = joint > 0
+    terms = joint[some] * np.log(joint[some] / np.outer(p, r)[some])
     found["inverse_mutual_information"] = (np.log(size) - terms.sum()) / np.log(size)
     found["alignment"] = min(np.abs(np.eye(size)[:, order] - size * joint).sum() / (2 * size) for order in
                              map(list, itertools.permutations(range(size))))

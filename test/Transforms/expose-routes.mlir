@@ -70,7 +70,9 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf
 
 // -----
 
-// What a router takes as it is may be used elsewhere, where it stays what it was. A route within a module stays hidden.
+// What a router takes as it is may be used elsewhere, where it stays what it was. A route within a module is shown there.
+
+// CHECK: module attributes {modular.routers = [{{.*}}name = "given", {{.*}}, {{.*}}name = "inner", {{.*}}within = array<i64: 0, 0>}]}
 
 modular.router @given(%c: tensor<?x1xi64>, %w: tensor<?x1xf32>) over ["mixture"] {
   modular.yield %c, %w : tensor<?x1xi64>, tensor<?x1xf32>
@@ -94,6 +96,9 @@ modular.module @mixture function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
 func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %c: tensor<?x1xi64> {modular.dims = ["n", "1"]},
                 %w: tensor<?x1xf32> {modular.dims = ["n", "1"]}) -> (tensor<?x2xf32>, tensor<?x1xi64>) {
   // CHECK: modular.expose 0 "given"(%[[C]], %[[W]])
+  // CHECK: modular.apply
+  // CHECK: modular.expose 1 "inner"(%{{[^ ]*}}) :
+  // CHECK: modular.expose 1 "inner"(%{{[^ ]*}}, %{{[^ ]*}}) :
   // CHECK-NOT: modular.expose
   // CHECK: return %{{.*}}, %[[C]]
   %r = modular.route @given(%c, %w) : (tensor<?x1xi64>, tensor<?x1xf32>) -> !modular.route<1, 1>
@@ -192,4 +197,30 @@ func.func @main(%x: tensor<?x?x2xf32> {modular.dims = ["n", "t", "2"]}) -> tenso
   %p = modular.apply %r [@same, @same](%x) : !modular.route<2, 2>, (tensor<?x?x2xf32>) -> !modular.parts<tensor<?x?x2xf32>>
   %y = modular.aggregate sum %p : !modular.parts<tensor<?x?x2xf32>> -> tensor<?x?x2xf32>
   return %y : tensor<?x?x2xf32>
+}
+
+// -----
+
+// A route in a branch of the backbone is taken perhaps, and stays hidden; its name is kept.
+
+// CHECK: module attributes {modular.hidden_routers = ["gate"]}
+modular.router @gate(%x: tensor<?x2xf32>) over ["e0", "e1"] {
+  %chosen = modular.select_all of %x : tensor<?x2xf32> -> tensor<?x2xi64>
+  modular.yield %chosen, %x : tensor<?x2xi64>, tensor<?x2xf32>
+}
+modular.module @same function(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  modular.yield %x : tensor<?x2xf32>
+}
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.expose
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %c: tensor<i1>) -> tensor<?x2xf32> {
+  %y = onnx.If %c : (tensor<i1>) -> tensor<?x2xf32> {
+    %r = modular.route @gate(%x) : (tensor<?x2xf32>) -> !modular.route<2, 2>
+    %p = modular.apply %r [@same, @same](%x) : !modular.route<2, 2>, (tensor<?x2xf32>) -> !modular.parts<tensor<?x2xf32>>
+    %s = modular.aggregate weighted_sum %p : !modular.parts<tensor<?x2xf32>> -> tensor<?x2xf32>
+    onnx.Yield %s : tensor<?x2xf32>
+  } else {
+    onnx.Yield %x : tensor<?x2xf32>
+  }
+  return %y : tensor<?x2xf32>
 }

@@ -32,11 +32,13 @@ struct ExchangeInterface
   bool bufferizesToMemoryRead(Operation *, OpOperand &, const AnalysisState &) const {
     return true;
   }
-  bool bufferizesToMemoryWrite(Operation *, OpOperand &, const AnalysisState &) const {
-    return true;
+  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand, const AnalysisState &) const {
+    return llvm::is_contained(cast<ExchangeOp>(op).getRouteOperands(), &operand);
   }
   AliasingValueList getAliasingValues(Operation *op, OpOperand &operand,
                                       const AnalysisState &) const {
+    if (!llvm::is_contained(cast<ExchangeOp>(op).getRouteOperands(), &operand))
+      return {};
     return {{op->getResult(operand.getOperandNumber()), BufferRelation::Equivalent}};
   }
 
@@ -44,6 +46,10 @@ struct ExchangeInterface
                           const BufferizationOptions &options, BufferizationState &state) const {
     SmallVector<Value> dense;
     for (Value operand : op->getOperands()) {
+      if (!isa<TensorType>(operand.getType())) {
+        dense.push_back(operand);
+        continue;
+      }
       FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
       if (failed(buffer))
         return failure();
@@ -55,7 +61,7 @@ struct ExchangeInterface
     OperationState onBuffers(op->getLoc(), op->getName(), dense, TypeRange{}, op->getAttrs());
     onBuffers.propertiesAttr = op->getPropertiesAsAttribute();
     rewriter.create(onBuffers);
-    replaceOpWithBufferizedValues(rewriter, op, dense);
+    replaceOpWithBufferizedValues(rewriter, op, ArrayRef(dense).take_front(op->getNumResults()));
     return success();
   }
 
@@ -82,6 +88,13 @@ void graft::dispatch::attachExchangeBufferization(MLIRContext *context) {
   ExchangeOp::attachInterface<ExchangeInterface>(*context);
 }
 
+SmallVector<OpOperand *> ExchangeOp::getRouteOperands() {
+  SmallVector<OpOperand *> operands{&getChosenMutable()};
+  for (OpOperand &weights : getWeightsMutable())
+    operands.push_back(&weights);
+  return operands;
+}
+
 void ExchangeOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   bool onBuffers = false;
@@ -90,8 +103,9 @@ void ExchangeOp::getEffects(
       continue;
     onBuffers = true;
     effects.emplace_back(MemoryEffects::Read::get(), &operand, SideEffects::DefaultResource::get());
-    effects.emplace_back(MemoryEffects::Write::get(), &operand,
-                         SideEffects::DefaultResource::get());
+    if (llvm::is_contained(getRouteOperands(), &operand))
+      effects.emplace_back(MemoryEffects::Write::get(), &operand,
+                           SideEffects::DefaultResource::get());
   }
   if (onBuffers || getFixed())
     effects.emplace_back(MemoryEffects::Write::get(), ObserverResource::get());
@@ -111,13 +125,17 @@ LogicalResult ExchangeOp::verify() {
                       weights.getDimSize(d));
   }
   SmallVector<Type> expected;
-  for (Type type : getOperandTypes())
-    if (isa<TensorType>(type))
-      expected.push_back(type);
+  for (OpOperand *operand : getRouteOperands())
+    if (isa<TensorType>(operand->get().getType()))
+      expected.push_back(operand->get().getType());
   if (TypeRange(expected) != getResultTypes())
     return emitOpError() << "results: expected (" << expected << "), got (" << getResultTypes()
                          << ")";
   if (int64_t(getNumber()) < 0)
     return emitOpError() << "number: expected at least 0, got " << int64_t(getNumber());
+  if (getPlaces() && shaped(getPlaces()).getRank() != 1)
+    return emitOpError() << "places: expected rank 1, got " << shaped(getPlaces()).getRank();
+  if (bool(getPlaces()) != bool(getTotal()))
+    return emitOpError() << "expected a total where there are places";
   return success();
 }

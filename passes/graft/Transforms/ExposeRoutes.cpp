@@ -56,9 +56,16 @@ static Value findWeighed(Value chosen, Value weights) {
 
 void RouteExposer::begin(OpBuilder &builder, RouteOp route, RouterOpInterface router,
                          IRMapping &mapping) {
-  current = isa<func::FuncOp>(route->getParentOp()) ? route : RouteOp();
-  if (!current)
+  current = RouteOp();
+  Operation *parent = route->getParentOp();
+  while (isa<ApplyOp>(parent))
+    parent = parent->getParentOp();
+  auto apply = dyn_cast<ApplyOp>(route->getParentOp());
+  if (!isa<func::FuncOp>(parent) || (apply && !numbers.contains(apply.getRoute()))) {
+    hidden.insert(route.getRouterAttr().getAttr());
     return;
+  }
+  current = route;
   Operation *yield = router.getRouteBody()->front().getTerminator();
   weighed = findWeighed(yield->getOperand(0), yield->getOperand(1));
   std::string name = freshName(route.getRouter());
@@ -66,6 +73,10 @@ void RouteExposer::begin(OpBuilder &builder, RouteOp route, RouterOpInterface ro
   Router &described = routers.emplace_back();
   described.name = std::move(name);
   described.slots = router.getSlots();
+  if (apply) {
+    described.within = numbers.lookup(apply.getRoute());
+    described.module = route->getParentRegion()->getRegionNumber();
+  }
   described.weighs = weighed == yield->getOperand(0);
   described.weights = getElementTypeOrSelf(yield->getOperand(1).getType());
   described.modules = router.getModuleNames();
@@ -212,10 +223,14 @@ void RouteExposer::record() {
         llvm::find_if(routers, [&](const Router &other) { return haveSameModules(other, router); });
     if (same != routers.end() && &*same < &router)
       facts.set("same_modules_as", builder.getI64IntegerAttr(same - routers.begin()));
+    if (router.within >= 0)
+      facts.set("within", builder.getDenseI64ArrayAttr({router.within, router.module}));
     if (router.tokensOf >= 0)
       facts.set("tokens_of", builder.getI64IntegerAttr(router.tokensOf));
     described.push_back(facts.getDictionary(module.getContext()));
   }
   if (!described.empty())
     module->setAttr(kRoutersAttr, builder.getArrayAttr(described));
+  if (!hidden.empty())
+    module->setAttr(kHiddenRoutersAttr, builder.getArrayAttr(hidden.getArrayRef()));
 }

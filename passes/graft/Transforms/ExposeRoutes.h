@@ -18,15 +18,20 @@ namespace graft {
 /// On the module: what there is to know of each router that is exposed, by number. A dictionary
 /// each: `name`, `slots`, `weighs`, the type of `weights`, and of its modules, in order, `modules`
 /// and `bytes` of parameters; `same_modules_as`, the first router with the very same modules, where
-/// an earlier one has them; `tokens_of`, the router whose weights these are token by token.
+/// an earlier one has them; `tokens_of`, the router whose weights these are token by token; and
+/// `within`, the router and the number of its module within which this one is asked, if it is.
 inline constexpr llvm::StringLiteral kRoutersAttr = "modular.routers";
 
 /// On a router: argument 0 has, in all dimensions but the first and the last, the tokens of a row,
 /// each with its own weights, whose mean the body yields.
 inline constexpr llvm::StringLiteral kTokenWeightsAttr = "modular.token_weights";
 
-/// Puts `modular.expose` on the routes of a backbone while their routers are inlined. A router that
-/// is asked within a module is left out: the rows that it sees are none of the model's.
+/// On the module: the names of the routers that are not exposed, since they are asked in a loop or
+/// a branch of the backbone, perhaps several times.
+inline constexpr llvm::StringLiteral kHiddenRoutersAttr = "modular.hidden_routers";
+
+/// Puts `modular.expose` on the routes of a backbone, also on those within modules, while their
+/// routers are inlined.
 class RouteExposer {
 public:
   explicit RouteExposer(mlir::ModuleOp module) : module(module) {}
@@ -55,6 +60,8 @@ private:
     mlir::ArrayAttr modules;
     llvm::SmallVector<llvm::SetVector<mlir::Attribute>> parameters; ///< by module
     int64_t tokensOf = -1; ///< the router whose weights it shows, token by token
+    int64_t within = -1;   ///< the router that chooses the module that asks it
+    unsigned module = 0;   ///< which of its modules that is
   };
   std::string freshName(llvm::StringRef name) const;
   mlir::Value expose(mlir::OpBuilder &builder, mlir::Value chosen);
@@ -66,6 +73,7 @@ private:
   mlir::ModuleOp module;
   mlir::SymbolTableCollection symbols;
   std::vector<Router> routers;
+  llvm::SetVector<mlir::Attribute> hidden;
   llvm::DenseMap<mlir::Value, unsigned> numbers; ///< by route
   // The route that is being inlined.
   modular::RouteOp current; ///< null if it stays hidden

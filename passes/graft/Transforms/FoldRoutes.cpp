@@ -225,13 +225,46 @@ static bool isApplied(ExposeOp expose) {
 
 static void foldRoutes(StageBody &body, const Routes &routes) {
   auto [applies, exposed] = findRoutes(body.function);
-  // What is within an apply comes before it.
+  llvm::DenseSet<Operation *> folded;
   for (auto [apply, route] : llvm::zip(applies, routes.applied))
     if (route)
-      foldApply(body, apply, *route);
+      folded.insert(apply);
+  auto isOfAllRows = [&](Operation *op) {
+    for (op = op->getParentOp(); isa<ApplyOp>(op); op = op->getParentOp())
+      if (!folded.contains(op))
+        return false;
+    return true;
+  };
+  SmallVector<std::pair<ExposeOp, const ConstantRoute *>> left;
   for (auto [expose, route] : llvm::zip(exposed, routes.shown))
-    if (route && !isApplied(expose))
-      fixShown(body, expose, *route);
+    if (route)
+      left.push_back({expose, &*route});
+  // Of routes that no apply takes any more.
+  auto settle = [&] {
+    llvm::erase_if(left, [&](auto &each) {
+      auto [expose, route] = each;
+      if (isApplied(expose))
+        return false;
+      if (isOfAllRows(expose)) {
+        fixShown(body, expose, *route);
+      } else {
+        // Modules in which there is nothing to see are computed together with others.
+        expose->replaceAllUsesWith(expose->getOperands());
+        expose->erase();
+      }
+      return true;
+    });
+  };
+  settle();
+  // What is within an apply comes before it.
+  for (auto [apply, route] : llvm::zip(applies, routes.applied)) {
+    if (!route)
+      continue;
+    Operation *around = apply;
+    llvm::erase_if(left, [&](auto &each) { return around->isProperAncestor(each.first); });
+    foldApply(body, apply, *route);
+    settle();
+  }
   body.clean();
 }
 

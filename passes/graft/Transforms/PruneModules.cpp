@@ -28,6 +28,7 @@ namespace {
 struct Usage {
   SmallVector<std::string> modules;
   SmallVector<double> rows, weight; ///< of each module
+  bool isWithin = false;            ///< a module, perhaps one that no row takes
 };
 using Usages = llvm::MapVector<StringRef, Usage>;
 } // namespace
@@ -53,6 +54,7 @@ static bool addRouter(const llvm::json::Object &router, Usages &usages) {
   if (!usage.modules.empty() && usage.modules != names)
     return false;
   usage.modules = names;
+  usage.isWithin |= router.getObject("within") != nullptr;
   usage.rows.resize(names.size());
   usage.weight.resize(names.size());
   for (const llvm::json::Value &task : *tasks) {
@@ -175,6 +177,8 @@ LogicalResult PruneModulesPass::prune(mlir::ModuleOp module) {
       all += weight;
       lost += rows > 0 ? 0 : weight;
     }
+    if (kept == 0 && usage.isWithin)
+      continue;
     if (kept == 0)
       return emitInputFault(UnknownLoc::get(module.getContext()))
              << profile << ": router '" << name

@@ -85,6 +85,12 @@ static Json routerFacts(const Json &manifest) {
     for (const char *key : {"same_modules_as", "tokens_of"})
       if (const Json other = all[i].value(key, Json()); other.is_number_unsigned() && other < i)
         facts[key] = all[other.get<size_t>()]["name"];
+    if (all[i].contains("within")) { // checked
+      const Json &outer = all[all[i]["within"]["router"].get<size_t>()];
+      facts["within"] = {
+          {"router", outer["name"]},
+          {"module", outer["modules"][all[i]["within"]["module"].get<size_t>()]["name"]}};
+    }
     facts["modules"] = all[i]["modules"];
   }
   return routers;
@@ -150,6 +156,8 @@ static Json libraryFacts(const std::string &path, const Library &library, const 
   for (const Json &task : manifest["tasks"])
     facts["tasks"].push_back(taskFacts(manifest, task));
   facts["routers"] = routerFacts(manifest);
+  if (manifest.contains("hidden_routers"))
+    facts["hidden_routers"] = manifest["hidden_routers"];
   facts["modules"] = moduleFacts(manifest, facts["routers"]);
   facts["rows"] = manifest.value("rows", Json{{"independent", false}});
   uint64_t bytes = 0;
@@ -234,6 +242,9 @@ static void printRouters(std::ostream &out, const Json &routers) {
     out << "  " << plain(router["name"]) << ": " << router["slots"] << " of " << modules.size()
         << " modules a row, weights " << plain(router["weights"]) << "; tasks "
         << joined(router["tasks"]);
+    if (router.contains("within"))
+      out << "; within " << plain(router["within"]["module"]) << " of "
+          << plain(router["within"]["router"]);
     if (router.contains("same_modules_as")) {
       out << "; the modules of " << plain(router["same_modules_as"]) << "\n";
       continue;
@@ -252,8 +263,12 @@ static void printRouters(std::ostream &out, const Json &routers) {
 }
 
 /// Those that tasks take; the others stand under their routers.
-static void printModules(std::ostream &out, const Json &routers, const Json &modules) {
+static void printModules(std::ostream &out, const Json &routers, const Json &hidden,
+                         const Json &modules) {
   printRouters(out, routers);
+  for (const Json &name : hidden)
+    out << "  " << plain(name) << ": its routes are not shown, since it is asked in a loop or a "
+        << "branch\n";
   bool any = false;
   for (const Json &module : modules) {
     if (module.value("kind", Json()) == "function composition")
@@ -304,7 +319,8 @@ static void printText(const Json &facts) {
     if (!task["residency"].empty())
       out << "    " << residencyText(task["residency"]) << "\n";
   }
-  printModules(out, facts["routers"], facts["modules"]);
+  printModules(out, facts["routers"], facts.value("hidden_routers", Json::array()),
+               facts["modules"]);
   const Json &rows = facts["rows"];
   if (rows.value("independent", false)) {
     out << "rows: independent, row tasks are possible";

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iostream>
+#include <set>
 
 using namespace graft::commands;
 
@@ -36,14 +37,55 @@ Status Routing::listRouters() {
   return readLinks();
 }
 
+/// A sum of products of symbols, which are dimensions of inputs; -1 if it is no size.
+static int64_t countRows(const nlohmann::json &manifest, const nlohmann::json &terms,
+                         const Session &session) {
+  std::map<std::string, int64_t> sizes;
+  for (const nlohmann::json &input : manifest["inputs"])
+    for (size_t i = 0; i < session.inputCount(); ++i)
+      for (size_t d = 0; input["name"] == session.inputName(i) && d < input["dims"].size(); ++d)
+        if (const nlohmann::json &dim = input["dims"][d];
+            dim.is_string() && d < session.input(i).dims.size())
+          sizes[dim.get<std::string>()] = session.input(i).dims[d];
+  int64_t sum = 0;
+  for (const nlohmann::json &term : terms) {
+    int64_t product = term[0].get<int64_t>();
+    for (size_t i = 1; i < term.size(); ++i) {
+      auto size = sizes.find(manifest["symbols"][term[i].get<size_t>()].get<std::string>());
+      if (size == sizes.end() || __builtin_mul_overflow(product, size->second, &product))
+        return -1;
+    }
+    if (__builtin_add_overflow(sum, product, &sum))
+      return -1;
+  }
+  return std::max<int64_t>(sum, -1);
+}
+
+/// The routers that the stages of these tasks ask.
+static std::set<uint64_t> askedRouters(const nlohmann::json &manifest,
+                                       const std::vector<std::string> &tasks) {
+  std::set<uint64_t> asked;
+  for (const nlohmann::json &task : manifest["tasks"])
+    if (std::count(tasks.begin(), tasks.end(), task["name"].get<std::string>()))
+      for (int64_t stage = task["stage"]; stage >= 0; stage = manifest["stages"][stage]["parent"])
+        for (const nlohmann::json &router :
+             manifest["stages"][stage].value("routers", nlohmann::json::array()))
+          asked.insert(router.get<uint64_t>());
+  return asked;
+}
+
 /// What the manifest says of how routers belong together.
 Status Routing::readLinks() {
   size_t bytes = 0;
   const char *text = graft_library_manifest(session->library(), &bytes);
   // The runtime has checked it, but for what is for readers.
   const auto manifest = nlohmann::json::parse(text, text + bytes);
+  for (const auto &name : manifest.value("hidden_routers", nlohmann::json::array()))
+    hidden.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+  const std::set<uint64_t> asked = askedRouters(manifest, tasks);
   for (size_t i = 0; i < routers.size(); ++i) {
     const nlohmann::json &facts = manifest["routers"][i];
+    routers[i].isAsked = asked.count(i);
     for (auto [key, number] : {std::pair{"same_modules_as", &routers[i].sameModulesAs},
                                std::pair{"tokens_of", &routers[i].tokensOf}}) {
       if (!facts.contains(key))
@@ -53,6 +95,12 @@ Status Routing::readLinks() {
                           ": expected the number of an earlier router, found " + facts[key].dump());
       *number = facts[key].get<int64_t>();
     }
+    if (facts.contains("within")) { // checked
+      routers[i].within = facts["within"]["router"].get<int64_t>();
+      routers[i].module = facts["within"]["module"].get<size_t>();
+    }
+    if (facts.contains("rows"))
+      routers[i].rows = countRows(manifest, facts["rows"], *session);
     if (routers[i].tokensOf < 0)
       listed.push_back(i);
   }
@@ -87,6 +135,9 @@ Status Routing::findRouter(const std::string &name, File &file) const {
   std::string known;
   for (const Router &router : routers)
     known += (known.empty() ? "; there are " : ", ") + router.name;
+  if (std::count(hidden.begin(), hidden.end(), name))
+    return inputError(session->path() + ": the routes of '" + name +
+                      "' are not shown: it is asked in a loop or a branch");
   return inputError(session->path() + ": there is no router '" + name + "'" +
                     (known.empty() ? "; there are none" : known));
 }
@@ -127,6 +178,7 @@ Status Routing::open(const RoutingOptions &options, const Session &opened) {
       distinct.push_back(task);
   tasks = std::move(distinct);
   statistics = options.statistics;
+  rowTasks = session->request().flags & GRAFT_ROW_TASKS;
   if (Status status = listRouters(); status.failed())
     return status;
   // Chosen before weights: these are for those.
@@ -167,6 +219,14 @@ Status Routing::give(const char *flag, const File &file, const char *data, int64
   if (!areWeights) {
     if (found != given.end())
       return wrong(flag, "router '" + router.name + "' is given twice");
+    const auto *chosen = reinterpret_cast<const int64_t *>(data);
+    if (router.within >= 0 && !router.isAsked &&
+        std::any_of(chosen, chosen + rows * router.slots,
+                    [](int64_t module) { return module != GRAFT_ROUTE_UNREACHED; }))
+      return wrong(flag,
+                   "router '" + router.name +
+                       "' is not asked by the tasks that run, since no row comes there or its "
+                       "route is compiled in: expected -2 in all slots");
     graft_route &route = given[key];
     route = GRAFT_ROUTE_INIT;
     route.router = router.name.c_str();
@@ -314,7 +374,9 @@ void Routing::take(const graft_route &route) {
   size_t router = 0;
   while (routers[router].name != route.router)
     ++router;
-  const bool isPart = route.positions;
+  // A router within a module sees no more than the rows that come there.
+  const bool isWithin = routers[router].within >= 0;
+  const bool isPart = route.positions && (!isWithin || (rowTasks && own.size() == 1));
   auto found = std::find_if(records.begin(), records.end(), [&](const RouteRecord &record) {
     return record.router == router && record.isOfRowTasks() == isPart &&
            (isPart || record.tasks == own);
@@ -325,7 +387,7 @@ void Routing::take(const graft_route &route) {
   }
   const size_t slots = size_t(route.slots), rowBytes = slots * graft_type_bytes(route.weight_type);
   found->rows = route.batch_rows;
-  found->chosen.resize(size_t(route.batch_rows) * slots, -1);
+  found->chosen.resize(size_t(route.batch_rows) * slots, isWithin ? GRAFT_ROUTE_UNREACHED : -1);
   found->weights.resize(size_t(route.batch_rows) * rowBytes);
   int32_t task = 0;
   if (isPart) {
@@ -339,12 +401,43 @@ void Routing::take(const graft_route &route) {
     found->tasks = std::move(own);
   }
   for (int64_t row = 0; row < route.rows; ++row) {
-    const size_t to = size_t(isPart ? route.positions[row] : row), from = size_t(row);
+    const size_t to = size_t(route.positions ? route.positions[row] : row), from = size_t(row);
     std::copy_n(route.chosen + from * slots, slots, found->chosen.begin() + long(to * slots));
     std::memcpy(found->weights.data() + to * rowBytes,
                 static_cast<const char *>(route.weights) + from * rowBytes, rowBytes);
     if (isPart)
       found->taskOfRow[to] = task;
+  }
+}
+
+/// Where no row came to a router within a module, or none of a task, it was not asked; the router
+/// that chooses the module was.
+void Routing::addUnreached() {
+  for (size_t i = 0; i < routers.size(); ++i) {
+    const Router &router = routers[i];
+    for (size_t o = 0; router.within >= 0 && o < records.size(); ++o) {
+      if (records[o].router != size_t(router.within))
+        continue;
+      const RouteRecord outer = records[o];
+      auto found = std::find_if(records.begin(), records.end(), [&](const RouteRecord &record) {
+        return record.router == i && record.isOfRowTasks() == outer.isOfRowTasks() &&
+               (outer.isOfRowTasks() || record.tasks == outer.tasks);
+      });
+      if (found == records.end() && router.rows >= 0) {
+        found = records.emplace(records.end());
+        found->router = i;
+        found->rows = router.rows;
+        found->tasks = outer.tasks;
+        found->chosen.assign(size_t(found->rows * router.slots), GRAFT_ROUTE_UNREACHED);
+        found->weights.assign(found->chosen.size() * graft_type_bytes(router.weightType), 0);
+        if (outer.isOfRowTasks())
+          found->taskOfRow.assign(size_t(found->rows), -1);
+      } else if (found != records.end() && outer.isOfRowTasks()) {
+        for (const std::string &task : outer.tasks)
+          if (!std::count(found->tasks.begin(), found->tasks.end(), task))
+            found->tasks.push_back(task);
+      }
+    }
   }
 }
 
@@ -412,7 +505,8 @@ Status Routing::write(const char *flag, const Files &files, bool areWeights,
   return writer.add(files.all, whole);
 }
 
-Status Routing::write(NpyWriter &writer) const {
+Status Routing::write(NpyWriter &writer) {
+  addUnreached();
   if (Status status = write(kRecordRoutes, recordRoutes, false, writer); status.failed())
     return status;
   if (Status status = write(kRecordWeights, recordWeights, true, writer); status.failed())
@@ -425,6 +519,8 @@ Status Routing::write(NpyWriter &writer) const {
   if (Status status = routingStatistics(routers, records, rules, facts, unlabelled);
       status.failed())
     return status;
+  if (!hidden.empty())
+    facts["not_shown"] = hidden;
   for (const std::string &words : unlabelled)
     std::cerr << "warning: " << kRules << ": " << words << std::endl;
   return writer.addText(

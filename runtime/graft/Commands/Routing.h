@@ -32,6 +32,10 @@ struct Router {
   // Facts of the manifest, numbers of routers; -1: none.
   int64_t sameModulesAs = -1; ///< the first that chooses among the very same modules
   int64_t tokensOf = -1;      ///< shows what each token gives the modules of this one
+  int64_t within = -1;        ///< chooses the module that asks it
+  size_t module = 0;          ///< which that is
+  bool isAsked = false;       ///< by the code of a task that runs
+  int64_t rows = -1;          ///< of the whole batch; -1: only a run tells
 };
 
 /// What a router did in a run.
@@ -44,6 +48,10 @@ struct RouteRecord {
   std::vector<int32_t> taskOfRow; ///< row tasks: index into `tasks`
 
   bool isOfRowTasks() const { return !taskOfRow.empty(); }
+  /// Whether a row came to the router; to one outside of all modules all do.
+  bool isReached(int64_t row, int64_t slots) const {
+    return chosen[size_t(row * slots)] != GRAFT_ROUTE_UNREACHED;
+  }
 };
 
 /// What --rules gives; where there is nothing and row tasks run, rows have their tasks as labels.
@@ -67,7 +75,7 @@ public:
   /// Makes a request give the routes and show those that it takes.
   void attach(graft_request &request);
   /// Adds the files that were asked for.
-  Status write(NpyWriter &writer) const;
+  Status write(NpyWriter &writer);
 
 private:
   /// A file of one router, and of one task or all.
@@ -93,6 +101,7 @@ private:
   Status refuseTokens(const char *flag, const File &file) const;
   static int32_t look(void *self, const graft_route *route);
   void take(const graft_route &route);
+  void addUnreached();
   Status findRecord(const char *flag, const File &file, const RouteRecord *&record) const;
   Status write(const char *flag, const Files &files, bool areWeights, NpyWriter &writer) const;
 
@@ -100,7 +109,8 @@ private:
   std::vector<Router> routers;
   std::vector<size_t> listed;     ///< those that files of all routers have
   std::vector<std::string> tasks; ///< those that run, each once
-  bool looks = false;
+  bool looks = false, rowTasks = false;
+  std::vector<std::string> hidden; ///< routers whose routes are not shown
   std::string statistics;
   Files recordRoutes, recordWeights;
   std::vector<Tensor> tensors; ///< what `given` points to

@@ -9,21 +9,30 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 using namespace graft::commands;
 using Json = nlohmann::ordered_json;
 
-/// The rows of a task, or all.
-static RouteRows rowsOf(const Router &router, const RouteRecord &record, int32_t task = -1) {
+/// Which rows came to a router, of a task or all.
+static std::vector<int64_t> reachedRows(const Router &router, const RouteRecord &record,
+                                        int32_t task = -1) {
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < record.rows; ++row)
+    if ((task < 0 || record.taskOfRow[size_t(row)] == task) && record.isReached(row, router.slots))
+      rows.push_back(row);
+  return rows;
+}
+
+static RouteRows rowsOf(const Router &router, const RouteRecord &record,
+                        const std::vector<int64_t> &which) {
   RouteRows rows;
   rows.modules = int64_t(router.modules.size());
   rows.slots = router.slots;
   TensorView weights;
   weights.type = router.weightType;
   weights.data = record.weights.data();
-  for (int64_t row = 0; row < record.rows; ++row) {
-    if (task >= 0 && record.taskOfRow[size_t(row)] != task)
-      continue;
+  for (int64_t row : which) {
     for (int64_t i = row * router.slots; i < (row + 1) * router.slots; ++i) {
       const int64_t module = record.chosen[size_t(i)];
       rows.chosen.push_back(module);
@@ -85,7 +94,8 @@ namespace {
 struct TaskRows {
   std::string task;
   RouteRows rows;
-  bool areOfAll; ///< each task has all rows
+  std::vector<int64_t> which; ///< of the router's rows
+  const RouteRecord *record;
 };
 
 /// Rows with the rules that they obey, of tasks that share a route.
@@ -123,6 +133,22 @@ private:
 };
 } // namespace
 
+/// Shares are those of all rows that each has; routes are compared where a row came in both.
+static RouteOverlap overlapOf(const Router &router, const TaskRows &a, const TaskRows &b) {
+  const bool sameRows = !a.record->isOfRowTasks() && !b.record->isOfRowTasks();
+  RouteOverlap overlap = measureOverlap(a.rows, b.rows, sameRows);
+  if (!sameRows || a.which == b.which)
+    return overlap;
+  std::vector<int64_t> both;
+  std::set_intersection(a.which.begin(), a.which.end(), b.which.begin(), b.which.end(),
+                        std::back_inserter(both));
+  const RouteOverlap common =
+      measureOverlap(rowsOf(router, *a.record, both), rowsOf(router, *b.record, both), sameRows);
+  overlap.equalRoutes = common.equalRoutes;
+  overlap.jaccard = common.jaccard;
+  return overlap;
+}
+
 std::vector<size_t> Statistics::groupOf(size_t i) const {
   auto first = [&](size_t router) {
     const int64_t same = routers[router].sameModulesAs;
@@ -150,11 +176,18 @@ bool Statistics::label(size_t i, const RouteRecord &record, std::vector<RuledRow
                             : rules.all                ? &*rules.all
                                                        : nullptr;
   const RouteRecord *tokens = findTokens(i, record);
+  auto add = [&](const RouteRecord &from, const char *source, const char *counted,
+                 const std::vector<int64_t> &labels) {
+    const Router &router = routers[from.router];
+    const std::vector<int64_t> which = reachedRows(router, from);
+    RuledRows &rows = ruled.emplace_back();
+    rows = {record.tasks, source, counted, rowsOf(router, from, which), {}};
+    for (int64_t row : which)
+      rows.labels.push_back(labels[size_t(row)]);
+  };
   if (!given) {
-    if (!record.isOfRowTasks())
-      return true;
-    std::vector<int64_t> own(record.taskOfRow.begin(), record.taskOfRow.end());
-    ruled.push_back({record.tasks, "tasks", "rows", rowsOf(routers[i], record), std::move(own)});
+    if (record.isOfRowTasks())
+      add(record, "tasks", "rows", {record.taskOfRow.begin(), record.taskOfRow.end()});
     return true;
   }
   const std::vector<size_t> group = groupOf(i);
@@ -170,8 +203,7 @@ bool Statistics::label(size_t i, const RouteRecord &record, std::vector<RuledRow
     std::vector<int64_t> labels;
     std::string why;
     if (labelRows(*given, of, labels, why)) {
-      ruled.push_back({record.tasks, "file", each == tokens ? "tokens" : "rows",
-                       rowsOf(routers[each->router], *each), std::move(labels)});
+      add(*each, "file", each == tokens ? "tokens" : "rows", labels);
       return true;
     }
     words = "router '" + routers[i].name + "': " + why;
@@ -184,6 +216,12 @@ Json Statistics::routerFacts(size_t i) const {
   Json facts;
   facts["router"] = router.name;
   facts["slots"] = router.slots;
+  if (router.within >= 0) {
+    const Router &outer = routers[size_t(router.within)];
+    facts["within"] = {{"router", outer.name}, {"module", outer.modules[router.module]}};
+    if (!router.isAsked)
+      facts["not_asked"] = "no row comes there, or its route is compiled in";
+  }
   facts["modules"] = router.modules;
   facts["tasks"] = Json::array();
   facts["overlap"] = Json::array();
@@ -192,12 +230,10 @@ Json Statistics::routerFacts(size_t i) const {
     facts["rules"].push_back(
         ruleFacts(rows.tasks, rows.source, rows.counted, measureRules(rows.rows, rows.labels)));
   for (size_t a = 0; a < tasks[i].size(); ++a) {
-    const TaskRows &one = tasks[i][a];
-    facts["tasks"].push_back(taskFacts(one.task, one.rows));
+    facts["tasks"].push_back(taskFacts(tasks[i][a].task, tasks[i][a].rows));
     for (size_t b = 0; b < a; ++b)
-      facts["overlap"].push_back(overlapFacts(
-          tasks[i][b].task, one.task,
-          measureOverlap(tasks[i][b].rows, one.rows, one.areOfAll && tasks[i][b].areOfAll)));
+      facts["overlap"].push_back(overlapFacts(tasks[i][b].task, tasks[i][a].task,
+                                              overlapOf(router, tasks[i][b], tasks[i][a])));
   }
   return facts;
 }
@@ -255,10 +291,12 @@ Status Statistics::write(Json &statistics, std::vector<std::string> &unlabelled)
     for (const RouteRecord &record : records) {
       if (record.router != i)
         continue;
-      for (size_t t = 0; t < record.tasks.size(); ++t)
-        tasks[i].push_back({record.tasks[t],
-                            rowsOf(routers[i], record, record.isOfRowTasks() ? int32_t(t) : -1),
-                            !record.isOfRowTasks()});
+      for (size_t t = 0; t < record.tasks.size(); ++t) {
+        std::vector<int64_t> which =
+            reachedRows(routers[i], record, record.isOfRowTasks() ? int32_t(t) : -1);
+        RouteRows rows = rowsOf(routers[i], record, which);
+        tasks[i].push_back({record.tasks[t], std::move(rows), std::move(which), &record});
+      }
       std::string why;
       if (!label(i, record, ruled[i], why))
         words = why;

@@ -74,6 +74,14 @@ typedef struct graft_host {
   void *device_status;
   /// How many multiprocessors the device has.
   int64_t device_processors;
+
+  /// As `route`, and null or absent as that is, of a router within a module, for the rows that came
+  /// there. `places` says of `count` rows which they are of those of the route around it, -1 for
+  /// one that is there but does not take the module; that route has `total`, counting those that do
+  /// not come to it either. Of the router's rows, rows / count, in order, belong to each. Not
+  /// called where no row came.
+  void (*route_within)(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights,
+                       int64_t count, const int64_t *places, int64_t total);
 } graft_host;
 
 /// The code of a stage. Stages that differ only in constants share it.

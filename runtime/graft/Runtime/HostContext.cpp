@@ -36,6 +36,7 @@ HostContext::HostContext() {
   table.release = release;
   table.fail = fail;
   table.route = nullptr;
+  table.route_within = nullptr;
   leaveDevice();
 }
 
@@ -43,6 +44,7 @@ void HostContext::begin(int32_t count, RouteObserver *who) {
   threads = count;
   observer = who;
   table.route = observer ? route : nullptr;
+  table.route_within = observer ? routeWithin : nullptr;
   firstFailure = {};
 }
 
@@ -133,18 +135,30 @@ void HostContext::fail(void *context, int32_t code, const char *message) {
   static_cast<HostContext *>(context)->recordFailure(known ? code : GRAFT_ERROR_INTERNAL, message);
 }
 
+template <typename Function> void HostContext::observe(Function &&function) {
+  try {
+    Status status = function();
+    if (status.failed())
+      recordFailure(status.code(), status.message().c_str());
+  } catch (const std::bad_alloc &) {
+    recordFailure(GRAFT_ERROR_MEMORY, "out of memory");
+  } catch (const std::exception &exception) { // none may pass generated code
+    recordFailure(GRAFT_ERROR_INTERNAL, exception.what());
+  }
+}
+
 void HostContext::route(void *context, int64_t router, int64_t rows, int64_t *chosen,
                         void *weights) {
   auto *self = static_cast<HostContext *>(context);
-  try {
-    Status status = self->observer->route(router, rows, chosen, weights);
-    if (status.failed())
-      self->recordFailure(status.code(), status.message().c_str());
-  } catch (const std::bad_alloc &) {
-    self->recordFailure(GRAFT_ERROR_MEMORY, "out of memory");
-  } catch (const std::exception &exception) { // none may pass generated code
-    self->recordFailure(GRAFT_ERROR_INTERNAL, exception.what());
-  }
+  self->observe([&] { return self->observer->route(router, rows, chosen, weights); });
+}
+
+void HostContext::routeWithin(void *context, int64_t router, int64_t rows, int64_t *chosen,
+                              void *weights, int64_t count, const int64_t *places, int64_t total) {
+  auto *self = static_cast<HostContext *>(context);
+  self->observe([&] {
+    return self->observer->routeWithin(router, rows, chosen, weights, count, places, total);
+  });
 }
 
 int32_t HostContext::launch(void *context, int64_t kernel, int64_t blocks, int64_t threads,

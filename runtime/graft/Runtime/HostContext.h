@@ -24,6 +24,9 @@ public:
   virtual ~RouteObserver() = default;
   /// As `graft_host::route`; a failure ends the run.
   virtual Status route(int64_t router, int64_t rows, int64_t *chosen, void *weights) = 0;
+  /// As `graft_host::route_within`.
+  virtual Status routeWithin(int64_t router, int64_t rows, int64_t *chosen, void *weights,
+                             int64_t count, const int64_t *places, int64_t total) = 0;
 };
 
 /// Who enqueues kernels while a run goes on.
@@ -64,6 +67,9 @@ private:
   static void release(void *context, void *memory);
   static void fail(void *context, int32_t code, const char *message);
   static void route(void *context, int64_t router, int64_t rows, int64_t *chosen, void *weights);
+  static void routeWithin(void *context, int64_t router, int64_t rows, int64_t *chosen,
+                          void *weights, int64_t count, const int64_t *places, int64_t total);
+  template <typename Function> void observe(Function &&function);
 
   static int32_t launch(void *context, int64_t kernel, int64_t blocks, int64_t threads,
                         int64_t sharedBytes, void **arguments);

@@ -136,6 +136,11 @@ static void readRouters(const JsonPlace &root, Manifest &manifest) {
     });
     if (router.modules.empty())
       place["modules"].fail("there are none");
+    if (place.has("within")) {
+      router.within = int32_t(place["within"]["router"].index(manifest.routers.size(), "routers"));
+      place["within"]["module"].index(manifest.routers[size_t(router.within)].modules.size(),
+                                      "modules");
+    }
     if (place.has("rows")) {
       router.rows.emplace();
       place["rows"].each([&](const JsonPlace &item, size_t) {

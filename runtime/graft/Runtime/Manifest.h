@@ -61,6 +61,7 @@ struct RouterInfo {
   std::vector<std::string> modules;
   std::vector<const char *> moduleNames; ///< the same for C
   std::optional<std::vector<Term>> rows; ///< how many, as a sum; nothing if only data tells
+  int32_t within = -1;                   ///< the router that chooses the module that asks it, or -1
 
   /// How many rows it has, or nothing if that is not known beforehand or not a size.
   std::optional<int64_t> countRows(const std::vector<int64_t> &symbols) const;

@@ -45,6 +45,13 @@ Routes::Routes(const Manifest &manifest, const graft_request &request,
       tasks.push_back(task);
 }
 
+/// Whether the row did not come to the router when its route was recorded.
+static bool isUnreached(const graft_route &route, int64_t row) {
+  const int64_t *chosen = route.chosen + row * route.slots;
+  return std::all_of(chosen, chosen + route.slots,
+                     [](int64_t module) { return module == GRAFT_ROUTE_UNREACHED; });
+}
+
 //===----------------------------------------------------------------------===//
 // What is given
 //===----------------------------------------------------------------------===//
@@ -98,6 +105,8 @@ Status Routes::checkGiven(const graft_route &route, const std::vector<int64_t> &
       return "row " + std::to_string(i / route.slots) + ", slot " +
              std::to_string(i % route.slots) + ": ";
     };
+    if (router.within >= 0 && isUnreached(route, i / route.slots))
+      continue;
     if (route.chosen[i] < -1 || route.chosen[i] >= modules)
       return bad(name, place() + "expected one of " + std::to_string(modules) +
                            " modules or -1, found " + std::to_string(route.chosen[i]));
@@ -173,24 +182,43 @@ int64_t Routes::positionOf(int64_t row) const {
   return isPart && !runsAll ? (*own)[size_t(row / inner)] * inner + row % inner : row;
 }
 
-Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weights) {
+Status Routes::checkAsked(int64_t number, int64_t rows) const {
   if (number < 0 || uint64_t(number) >= manifest.routers.size() || rows < 0 || stageTasks.empty())
     return internalError("the code asks router " + std::to_string(number) +
                          ", of which there are " + std::to_string(manifest.routers.size()));
-  const RouterInfo &router = manifest.routers[size_t(number)];
+  return {};
+}
+
+void Routes::enterRows(int64_t rows) {
   // Where a batch may be cut, its rows are proven to be those of all that routes, in order; but for
   // what is the same for all of them.
   const int64_t run = !own ? 0 : runsAll ? batch : int64_t(own->size());
   isPart = own && manifest.rows.independent && rows % run == 0;
   inner = isPart ? rows / run : 1;
+}
+
+bool Routes::isOnlyWeighed(int64_t number, int64_t rows, int64_t *chosen, const void *weights) {
+  const RouterInfo &router = manifest.routers[size_t(number)];
   for (int64_t i = 0; i < rows * router.slots; ++i)
     if (uint64_t(chosen[i]) >= router.modules.size())
       chosen[i] = -1;
   if (!weights && !router.weighs) {
     weighed.assign(chosen, chosen + rows * router.slots);
     weighedBy = number;
-    return {};
+    return true;
   }
+  if (weighedBy != number || weighed.size() != size_t(rows * router.slots))
+    weighed.clear();
+  return false;
+}
+
+Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weights) {
+  if (Status status = checkAsked(number, rows); status.failed())
+    return status;
+  const RouterInfo &router = manifest.routers[size_t(number)];
+  enterRows(rows);
+  if (isOnlyWeighed(number, rows, chosen, weights))
+    return {};
   const bool isFixed = std::find(fixedRouters->begin(), fixedRouters->end(), uint32_t(number)) !=
                        fixedRouters->end();
   auto replaceFor = [&](uint32_t task, int64_t begin, int64_t end) {
@@ -200,8 +228,6 @@ Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weight
     return isFixed ? compare(router, *given, begin, end, chosen, weights)
                    : replace(router, *given, begin, end, chosen, weights);
   };
-  if (weighedBy != number || weighed.size() != size_t(rows * router.slots))
-    weighed.clear();
   // Where all of the batch runs for a task, all of what is given does.
   if (!isPart || runsAll) {
     if (Status status = replaceFor(stageTasks.front(), 0, rows); status.failed())
@@ -224,8 +250,67 @@ Status Routes::route(int64_t number, int64_t rows, int64_t *chosen, void *weight
   return {};
 }
 
-Status Routes::checkRows(const RouterInfo &router, const graft_route &given, int64_t end) const {
-  const int64_t wanted = isPart ? batch * inner : end;
+void Routes::findParts(int64_t rows) {
+  partOf.assign(size_t(rows), isPart ? -1 : 0);
+  for (size_t part = 0; isPart && part < parts.size(); ++part)
+    for (size_t i = parts[part].first; i < parts[part].first + parts[part].count; ++i) {
+      const int64_t first = (runsAll ? (*own)[i] : int64_t(i)) * inner;
+      std::fill_n(partOf.begin() + first, inner, int64_t(part));
+    }
+}
+
+Status Routes::routeWithin(int64_t number, int64_t rows, int64_t *chosen, void *weights,
+                           int64_t count, const int64_t *places, int64_t total) {
+  if (Status status = checkAsked(number, rows); status.failed())
+    return status;
+  const RouterInfo &router = manifest.routers[size_t(number)];
+  if (count == 0 && rows == 0)
+    return {};
+  if (count <= 0 || rows % count != 0)
+    return bad(router.name, "expected as many rows for each of " + std::to_string(count) +
+                                " that came to its module, found " + std::to_string(rows));
+  const int64_t each = rows / count;
+  enterRows(total);
+  findParts(total);
+  cameTo.assign(size_t(rows), -1);
+  cameBy.assign(size_t(rows), -1);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t place = places[row / each];
+    if (place < -1 || place >= total)
+      return internalError("the code asks router " + std::to_string(number) + " for row " +
+                           std::to_string(place) + " of " + std::to_string(total));
+    if (place < 0)
+      continue;
+    cameTo[size_t(row)] = positionOf(place) * each + row % each;
+    cameBy[size_t(row)] = partOf[size_t(place)];
+  }
+  if (isOnlyWeighed(number, rows, chosen, weights))
+    return {};
+  const int64_t all = (isPart ? batch * inner : total) * each;
+  const size_t partCount = isPart ? parts.size() : 1;
+  for (size_t part = 0; part < partCount; ++part) {
+    const bool isWhole = !isPart || runsAll;
+    const graft_route *given =
+        find(uint32_t(number), isWhole ? stageTasks.front() : parts[part].task);
+    if (!given || (isWhole && part > 0))
+      continue;
+    if (Status status = checkRows(router, *given, all); status.failed())
+      return status;
+    for (int64_t row = 0; row < rows; ++row)
+      if (cameTo[size_t(row)] >= 0 && (isWhole || cameBy[size_t(row)] == int64_t(part)))
+        if (Status status = replaceRow(router, *given, row, cameTo[size_t(row)], chosen, weights);
+            status.failed())
+          return status;
+  }
+  weighed.clear();
+  for (size_t part = 0; weights && request.on_route && part < partCount; ++part)
+    if (Status status = showWithin(router, int64_t(part), rows, chosen, weights, all);
+        status.failed())
+      return status;
+  return {};
+}
+
+Status Routes::checkRows(const RouterInfo &router, const graft_route &given, int64_t wanted) const {
   if (given.rows == wanted)
     return {};
   return bad(router.name,
@@ -234,7 +319,7 @@ Status Routes::checkRows(const RouterInfo &router, const graft_route &given, int
 
 Status Routes::compare(const RouterInfo &router, const graft_route &given, int64_t begin,
                        int64_t end, const int64_t *chosen, const void *weights) const {
-  if (Status status = checkRows(router, given, end); status.failed())
+  if (Status status = checkRows(router, given, isPart ? batch * inner : end); status.failed())
     return status;
   const size_t slots = size_t(router.slots), bytes = slots * typeBytes(router.weightType);
   for (int64_t row = begin; row < end; ++row) {
@@ -253,40 +338,80 @@ Status Routes::compare(const RouterInfo &router, const graft_route &given, int64
 
 Status Routes::replace(const RouterInfo &router, const graft_route &given, int64_t begin,
                        int64_t end, int64_t *chosen, void *weights) {
-  if (Status status = checkRows(router, given, end); status.failed())
+  if (Status status = checkRows(router, given, isPart ? batch * inner : end); status.failed())
     return status;
-  const size_t slots = size_t(router.slots), bytes = typeBytes(router.weightType);
-  const bool keepsWeights = weights && !given.weights && !router.weighs;
-  rowWeights.resize(slots * bytes);
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t from = positionOf(row) * router.slots;
-    int64_t *here = chosen + row * router.slots;
-    char *weighs = weights ? static_cast<char *>(weights) + size_t(row) * slots * bytes : nullptr;
-    if (keepsWeights) {
-      const int64_t *of = weighed.empty() ? here : weighed.data() + row * router.slots;
-      rowChosen.assign(of, of + slots);
-      std::memcpy(rowWeights.data(), weighs, slots * bytes);
-      std::memset(weighs, 0, slots * bytes);
-      for (size_t s = 0; s < slots; ++s) {
-        const int64_t module = given.chosen[from + int64_t(s)];
-        if (module < 0)
-          continue;
-        auto found = std::find(rowChosen.begin(), rowChosen.end(), module);
-        if (found == rowChosen.end())
-          return bad(router.name, "row " + std::to_string(positionOf(row)) +
-                                      ": the router gives module '" +
-                                      router.modules[size_t(module)] +
-                                      "' no weight there: give the weights too");
-        std::memcpy(weighs + s * bytes,
-                    rowWeights.data() + size_t(found - rowChosen.begin()) * bytes, bytes);
-      }
-    } else if (weights && given.weights) {
-      std::memcpy(weighs, static_cast<const char *>(given.weights) + size_t(from) * bytes,
-                  slots * bytes);
-    }
-    std::copy_n(given.chosen + from, slots, here);
-  }
+  for (int64_t row = begin; row < end; ++row)
+    if (Status status = replaceRow(router, given, row, positionOf(row), chosen, weights);
+        status.failed())
+      return status;
   return {};
+}
+
+Status Routes::replaceRow(const RouterInfo &router, const graft_route &given, int64_t row,
+                          int64_t position, int64_t *chosen, void *weights) {
+  const size_t slots = size_t(router.slots), bytes = typeBytes(router.weightType);
+  const int64_t from = position * router.slots;
+  int64_t *here = chosen + row * router.slots;
+  char *weighs = weights ? static_cast<char *>(weights) + size_t(row) * slots * bytes : nullptr;
+  if (router.within >= 0 && isUnreached(given, position))
+    return bad(router.name, "row " + std::to_string(position) + ": expected a route, found " +
+                                std::to_string(GRAFT_ROUTE_UNREACHED) +
+                                ", that of a row which does not come there");
+  if (weights && !given.weights && !router.weighs) {
+    const int64_t *of = weighed.empty() ? here : weighed.data() + row * router.slots;
+    rowChosen.assign(of, of + slots);
+    rowWeights.assign(weighs, weighs + slots * bytes);
+    std::memset(weighs, 0, slots * bytes);
+    for (size_t s = 0; s < slots; ++s) {
+      const int64_t module = given.chosen[from + int64_t(s)];
+      if (module < 0)
+        continue;
+      auto found = std::find(rowChosen.begin(), rowChosen.end(), module);
+      if (found == rowChosen.end())
+        return bad(router.name, "row " + std::to_string(position) + ": the router gives module '" +
+                                    router.modules[size_t(module)] +
+                                    "' no weight there: give the weights too");
+      std::memcpy(weighs + s * bytes, rowWeights.data() + size_t(found - rowChosen.begin()) * bytes,
+                  bytes);
+    }
+  } else if (weights && given.weights) {
+    std::memcpy(weighs, static_cast<const char *>(given.weights) + size_t(from) * bytes,
+                slots * bytes);
+  }
+  std::copy_n(given.chosen + from, slots, here);
+  return {};
+}
+
+Status Routes::showWithin(const RouterInfo &router, int64_t part, int64_t rows,
+                          const int64_t *chosen, const void *weights, int64_t all) {
+  const size_t slots = size_t(router.slots), bytes = slots * typeBytes(router.weightType);
+  names.clear();
+  if (isPart)
+    names.push_back(manifest.tasks[parts[size_t(part)].task].name.c_str());
+  else
+    for (uint32_t task : stageTasks)
+      names.push_back(manifest.tasks[task].name.c_str());
+  positions.clear();
+  ownChosen.clear();
+  ownWeights.clear();
+  for (int64_t row = 0; row < rows; ++row) {
+    if (cameTo[size_t(row)] < 0 || cameBy[size_t(row)] != part)
+      continue;
+    const char *from = static_cast<const char *>(weights) + size_t(row) * bytes;
+    positions.push_back(cameTo[size_t(row)]);
+    ownChosen.insert(ownChosen.end(), chosen + row * router.slots,
+                     chosen + (row + 1) * router.slots);
+    ownWeights.insert(ownWeights.end(), from, from + bytes);
+  }
+  if (positions.empty()) // as where no row came
+    return {};
+  graft_route route = GRAFT_ROUTE_INIT;
+  route.rows = int64_t(positions.size());
+  route.positions = positions.data();
+  route.batch_rows = all;
+  route.chosen = ownChosen.data();
+  route.weights = ownWeights.data();
+  return show(router, route);
 }
 
 Status Routes::showAll(const RouterInfo &router, int64_t rows, const int64_t *chosen,

@@ -39,15 +39,24 @@ public:
   void enterStage(uint32_t stage);
 
   Status route(int64_t router, int64_t rows, int64_t *chosen, void *weights) override;
+  Status routeWithin(int64_t router, int64_t rows, int64_t *chosen, void *weights, int64_t count,
+                     const int64_t *places, int64_t total) override;
 
 private:
   Status checkGiven(const graft_route &route, const std::vector<int64_t> &symbols);
   Status checkShared() const;
   /// What is given for a router and a task, or null.
   const graft_route *find(uint32_t router, uint32_t task) const;
+  Status checkAsked(int64_t number, int64_t rows) const;
+  /// Takes the rows of a router, or of the route around it, for those of all that runs.
+  void enterRows(int64_t rows);
+  /// Empties slots that hold no module; whether there is nothing else to do yet.
+  bool isOnlyWeighed(int64_t number, int64_t rows, int64_t *chosen, const void *weights);
   /// Which of the router's rows in the whole batch row `row` is.
   int64_t positionOf(int64_t row) const;
-  Status checkRows(const RouterInfo &router, const graft_route &given, int64_t end) const;
+  /// By row of what runs, which of the parts it is of; -1 if it does not count.
+  void findParts(int64_t rows);
+  Status checkRows(const RouterInfo &router, const graft_route &given, int64_t wanted) const;
   /// Whether what is given is what the code does whatever it is told. Rows [begin, end) of those
   /// that run.
   Status compare(const RouterInfo &router, const graft_route &given, int64_t begin, int64_t end,
@@ -55,6 +64,12 @@ private:
   /// Rows [begin, end) of those that run.
   Status replace(const RouterInfo &router, const graft_route &given, int64_t begin, int64_t end,
                  int64_t *chosen, void *weights);
+  /// Row `row` of those that run, which is row `position` of what is given.
+  Status replaceRow(const RouterInfo &router, const graft_route &given, int64_t row,
+                    int64_t position, int64_t *chosen, void *weights);
+  /// The rows of a part that came to a router within a module, or all that did if it is none.
+  Status showWithin(const RouterInfo &router, int64_t part, int64_t rows, const int64_t *chosen,
+                    const void *weights, int64_t all);
   Status showAll(const RouterInfo &router, int64_t rows, const int64_t *chosen,
                  const void *weights);
   Status showPart(const RouterInfo &router, const Part &part, const int64_t *chosen,
@@ -79,6 +94,9 @@ private:
   std::vector<int64_t> weighed; ///< what the weights that come next are of, if that is shown
   int64_t weighedBy = -1;       ///< the router that does
   std::vector<char> ownWeights, rowWeights;
+  std::vector<int64_t> partOf; ///< see findParts
+  std::vector<int64_t> cameTo; ///< the router's row in the whole batch; -1 if it does not count
+  std::vector<int64_t> cameBy; ///< the part of that row
 };
 
 } // namespace graft::runtime

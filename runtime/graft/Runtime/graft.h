@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 /// Raised when something is added; what is there stays as it is.
-#define GRAFT_API_VERSION 3u
+#define GRAFT_API_VERSION 4u
 #define GRAFT_MAX_RANK 8
 
 typedef enum graft_status {
@@ -114,6 +114,10 @@ typedef struct graft_buffer {
 /// What a router chose for some rows, or is to choose: slot `s` of row `r` holds module
 /// `chosen[r * slots + s]` with the weight at the same place. -1 is an empty slot.
 ///
+/// A router within a module has the rows of the route around it, or as many for each of them. Those
+/// that come to the module are seen, with their positions; of what is given, only they count, and
+/// all slots of another row may be GRAFT_ROUTE_UNREACHED. Since GRAFT_API_VERSION 4.
+///
 /// The last four fields are for routes that are seen: several tasks that share a router's stage
 /// share its route; and with GRAFT_ROW_TASKS a router is asked for each task's rows apart.
 typedef struct graft_route {
@@ -130,6 +134,7 @@ typedef struct graft_route {
   const int64_t *positions; /* which of the router's rows in the whole batch; null: all, in order */
   int64_t batch_rows;       /* how many these are */
 } graft_route;
+#define GRAFT_ROUTE_UNREACHED (-2)
 #define GRAFT_ROUTE_INIT {sizeof(graft_route), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /// Receives each route of a run as it applies, on the thread that runs it. What it points to lives

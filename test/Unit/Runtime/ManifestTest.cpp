@@ -135,7 +135,7 @@ static Json withRouters() {
     {"name": "gate", "slots": 2, "weighs": true, "weights": "bf16", "rows": [[3, 0, 0], [-2]],
      "modules": [{"name": "e0", "bytes": 8}, {"name": "e1", "bytes": 0}]},
     {"name": "soft", "slots": 1, "weighs": false, "weights": "f32",
-     "modules": [{"name": "e0", "bytes": 8}]}])");
+     "within": {"router": 0, "module": 1}, "modules": [{"name": "e0", "bytes": 8}]}])");
   document["stages"][2]["routers"] = {1, 0};
   document["stages"][2]["fixed_routers"] = {0};
   return document;
@@ -156,6 +156,8 @@ TEST(ManifestTest, ReadsRouters) {
   EXPECT_EQ(gate.countRows({-1}), std::nullopt);
   EXPECT_EQ(gate.countRows({0}), std::nullopt) << "-2 is no size";
   EXPECT_EQ(gate.countRows({int64_t(1) << 32}), std::nullopt);
+  EXPECT_EQ(gate.within, -1);
+  EXPECT_EQ(manifest.routers[1].within, 0);
   EXPECT_EQ(manifest.routers[1].countRows({5}), std::nullopt);
   EXPECT_EQ(manifest.stages[2].routers, (std::vector<uint32_t>{1, 0}));
   EXPECT_EQ(manifest.stages[2].fixedRouters, (std::vector<uint32_t>{0}));
@@ -177,6 +179,10 @@ TEST(ManifestTest, NamesFaultsOfRouters) {
               HasSubstr("routers[1]: the name 'gate' is empty or used twice"));
   EXPECT_THAT(words("/routers/0/slots", "0"), HasSubstr("expected an integer from 1"));
   EXPECT_THAT(words("/routers/0/slots", "9999999999"), HasSubstr("to 1048576, found 9999999999"));
+  EXPECT_THAT(words("/routers/1/within/router", "1"),
+              HasSubstr("expected one of 1 routers, found 1"));
+  EXPECT_THAT(words("/routers/1/within/module", "2"),
+              HasSubstr("expected one of 2 modules, found 2"));
   EXPECT_THAT(words("/routers/0/weighs", "1"), HasSubstr("expected true or false, found 1"));
   EXPECT_THAT(words("/routers/0/weights", "\"i64\""), HasSubstr("expected a float type"));
   EXPECT_THAT(words("/routers/0/weights", "\"f8\""), HasSubstr("unknown element type 'f8'"));

@@ -79,7 +79,8 @@ struct ArtifactSpec {
   std::vector<Stage> stages;
   std::vector<Task> tasks;
   llvm::json::Object rows;
-  llvm::json::Array routers; ///< as the manifest has them
+  llvm::json::Array routers;       ///< as the manifest has them
+  llvm::json::Array hiddenRouters; ///< names of those whose routes are not shown
   std::optional<RowStage> rowStage;
   llvm::json::Array modules;
   /// The objects call AddressSanitizer, which the process has to bring along.

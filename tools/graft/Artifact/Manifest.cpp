@@ -200,6 +200,8 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
     });
     out.attribute("rows", rowsOf(spec, stageOf));
     out.attribute("routers", json::Value(json::Array(spec.routers)));
+    if (!spec.hiddenRouters.empty())
+      out.attribute("hidden_routers", json::Value(json::Array(spec.hiddenRouters)));
     out.attribute("modules", json::Value(json::Array(spec.modules)));
   });
   return result;

@@ -94,7 +94,7 @@ private:
   std::vector<PrunedRouter> pruned;
   ResidencyReport residency;
   llvm::json::Object rows;
-  llvm::json::Array routers;
+  llvm::json::Array routers, hiddenRouters;
   DeviceCode device;
   std::string ptx;
   std::vector<StageCode> codes;
@@ -136,6 +136,7 @@ LogicalResult Compilation::run(const PhaseInfo &info) {
   case Phase::Specialize:
     rows = describeRows(RowIndependence(module->lookupSymbol<func::FuncOp>("main")));
     routers = describeRouters(*module);
+    hiddenRouters = describeHiddenRouters(*module);
     return runPasses(info, *module);
   case Phase::Lower:
     takeBodies();
@@ -253,6 +254,7 @@ LogicalResult Compilation::write() {
   spec->target = options.target;
   spec->rows = std::move(rows);
   spec->routers = std::move(routers);
+  spec->hiddenRouters = std::move(hiddenRouters);
   spec->codes.front().object = std::move(object);
   if (options.device)
     spec->device =

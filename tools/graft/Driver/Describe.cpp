@@ -149,7 +149,12 @@ llvm::json::Array graft::describeRouters(mlir::ModuleOp module) {
   SymbolicShapes shapes(main);
   const SmallVector<StringAttr> symbols = getModelSymbols(main);
   llvm::DenseMap<int64_t, Polynomial> rows;
-  main.walk([&](ExposeOp op) { rows[op.getNumber()] = shapes.get(op.getChosen()).dims.front(); });
+  llvm::DenseMap<int64_t, Polynomial> came; // within a module, how many rows take it
+  main.walk([&](ExposeOp op) {
+    rows[op.getNumber()] = shapes.get(op.getChosen()).dims.front();
+    if (isa<ApplyOp>(op->getParentOp()))
+      came[op.getNumber()] = shapes.get(op->getParentRegion()->getArgument(0)).dims.front();
+  });
   llvm::json::Array routers;
   for (auto [number, facts] : llvm::enumerate(described.getAsRange<DictionaryAttr>())) {
     llvm::json::Array modules;
@@ -165,6 +170,16 @@ llvm::json::Array graft::describeRouters(mlir::ModuleOp module) {
     for (StringRef key : {"same_modules_as", "tokens_of"})
       if (auto other = facts.getAs<IntegerAttr>(key))
         router[key] = other.getInt();
+    if (auto within = facts.getAs<DenseI64ArrayAttr>("within")) {
+      router["within"] = llvm::json::Object{{"router", within[0]}, {"module", within[1]}};
+      // As many for each row of the route around it as for each that takes the module.
+      const Polynomial some = came.lookup(number), own = rows.lookup(number);
+      const Polynomial each = some.isConstant(0) ? Polynomial(0) : Polynomial::floorDiv(own, some);
+      if (rows.contains(within[0]) && each * some == own)
+        rows[number] = each * rows.lookup(within[0]);
+      else
+        rows.erase(number);
+    }
     if (auto known = rows.find(number); known != rows.end())
       if (llvm::json::Value size = describeSize(known->second, symbols);
           size.kind() != llvm::json::Value::Null)
@@ -172,6 +187,14 @@ llvm::json::Array graft::describeRouters(mlir::ModuleOp module) {
     routers.push_back(std::move(router));
   }
   return routers;
+}
+
+llvm::json::Array graft::describeHiddenRouters(mlir::ModuleOp module) {
+  llvm::json::Array names;
+  if (auto hidden = module->getAttrOfType<ArrayAttr>(kHiddenRoutersAttr))
+    for (auto name : hidden.getAsRange<StringAttr>())
+      names.push_back(llvm::json::fixUTF8(name));
+  return names;
 }
 
 /// Small parameters are dense elements; the artifact takes bytes from the store.

@@ -41,6 +41,9 @@ llvm::json::Object describeRows(const RowIndependence &rows);
 /// yet.
 llvm::json::Array describeRouters(mlir::ModuleOp module);
 
+/// The manifest's `hidden_routers`: the names of those whose routes no run shows.
+llvm::json::Array describeHiddenRouters(mlir::ModuleOp module);
+
 /// The artifact of a module that SplitTasks has made, with the code of its bodies.
 mlir::FailureOr<ArtifactSpec> describeArtifact(mlir::ModuleOp module,
                                                const std::vector<StageCode> &codes,

@@ -81,7 +81,7 @@ def LowerHostCallsPass : Pass<"graft-lower-host-calls", "::mlir::ModuleOp"> {
     A `memref.alloc` with a small static size becomes an `alloca` of its function, any other a call of the host's `allocate`, with a `release` at
     the end of the iteration that it belongs to. `dispatch.check` calls the host's `fail` when its condition
     does not hold, and ends the function: sizes that do not fit are not computed with. In a loop or a branch the code goes on, with
-    indices that are safe. `dispatch.exchange` calls the host's `route`, if there is one.
+    indices that are safe. `dispatch.exchange` calls the host's `route`, or `route_within`, if there is one.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect"];

@@ -178,10 +178,16 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
     Value number = LLVM::ConstantOp::create(builder, loc, wide, exchange.getNumberAttr());
     Value rows = memref::DimOp::create(builder, loc, exchange.getChosen(), 0);
     rows = arith::IndexCastOp::create(builder, loc, wide, rows);
-    func::CallOp::create(builder, loc, routeFunction(),
-                         ValueRange{func.getArgument(0), number, rows,
-                                    addressOf(exchange.getChosen()),
-                                    addressOf(exchange.getWeights())});
+    SmallVector<Value> operands{func.getArgument(0), number, rows, addressOf(exchange.getChosen()),
+                                addressOf(exchange.getWeights())};
+    const bool isWithin = bool(exchange.getPlaces());
+    if (isWithin) {
+      Value count = memref::DimOp::create(builder, loc, exchange.getPlaces(), 0);
+      operands.push_back(arith::IndexCastOp::create(builder, loc, wide, count));
+      operands.push_back(addressOf(exchange.getPlaces()));
+      operands.push_back(arith::IndexCastOp::create(builder, loc, wide, exchange.getTotal()));
+    }
+    func::CallOp::create(builder, loc, routeFunction(isWithin), operands);
     exchange->erase();
   }
 
@@ -201,21 +207,24 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
     return function;
   }
 
-  /// A private function that calls the host's `route`, if it has one.
-  func::FuncOp routeFunction() {
+  /// A private function that calls the host's `route`, or `route_within`, if it has one.
+  func::FuncOp routeFunction(bool isWithin) {
+    const unsigned field = isWithin ? HostRouteWithin : HostRoute;
     MLIRContext *context = &getContext();
     auto pointer = LLVM::LLVMPointerType::get(context);
     auto wide = IntegerType::get(context, 64);
     SmallVector<Type> types{pointer, wide, wide, pointer, pointer};
+    if (isWithin)
+      types.append({wide, pointer, wide});
     auto build = [&](OpBuilder &builder, Location loc, ValueRange arguments) {
       Value host = arguments[0];
       // A host from before there were routes has a shorter table.
       Value size = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), host);
       Value enough =
-          LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(8 * (HostRoute + 1)));
+          LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(8 * (field + 1)));
       Value knows = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, size, enough);
       scf::IfOp::create(builder, loc, knows, [&](OpBuilder &builder, Location loc) {
-        Value route = loadHostField(builder, loc, host, HostRoute);
+        Value route = loadHostField(builder, loc, host, field);
         Value null = LLVM::ZeroOp::create(builder, loc, pointer);
         Value looks = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, route, null);
         scf::IfOp::create(builder, loc, looks, [&](OpBuilder &builder, Location loc) {
@@ -229,7 +238,7 @@ struct LowerHostCalls : graft::impl::LowerHostCallsPassBase<LowerHostCalls> {
       });
       func::ReturnOp::create(builder, loc);
     };
-    return privateFunction("graft_route", types, {}, build);
+    return privateFunction(isWithin ? "graft_route_within" : "graft_route", types, {}, build);
   }
 
   static bool canReturnNothing(func::FuncOp func) {

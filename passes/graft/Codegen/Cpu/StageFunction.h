@@ -54,7 +54,8 @@ mlir::BlockArgument stageArgument(mlir::func::FuncOp func, llvm::StringRef role)
 /// Gives a stage the host as its first argument, if it has none.
 void addHostArgument(mlir::func::FuncOp func);
 
-/// Field `index` of the host's table; HostRoute only if the table's size says that it has one.
+/// Field `index` of the host's table; HostRoute and HostRouteWithin only if the table's size says
+/// that it has them.
 mlir::Value loadHostField(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value host,
                           unsigned index);
 enum HostField : unsigned {
@@ -67,7 +68,8 @@ enum HostField : unsigned {
   HostLaunch,
   HostDeviceParameters,
   HostDeviceStatus,
-  HostDeviceProcessors
+  HostDeviceProcessors,
+  HostRouteWithin
 };
 
 /// A view of `type`, whose layout is the identity, at the pointer `memory`.

@@ -49,6 +49,15 @@ public:
   mlir::ImplicitLocOpBuilder b;
   SymbolicShapes shapes;
 
+  /// Within a module whose routes are shown: which row of the route around it each row that is
+  /// there is, (rows) of i64, -1 where it does not take the module; and how many rows that route
+  /// has, counting those that do not come to it either.
+  struct Places {
+    Tensor rows;
+    Polynomial total;
+  };
+  std::optional<Places> places;
+
   //===--------------------------------------------------------------------===//
   // Values
   //===--------------------------------------------------------------------===//

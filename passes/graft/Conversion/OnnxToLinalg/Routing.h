@@ -23,6 +23,15 @@ struct Parts {
 mlir::FailureOr<Parts> lowerParts(Lowering &l, modular::ApplyOp apply,
                                   const Segmentation &segmentation);
 
+/// Whether a module shows what a router within it chooses.
+bool showsRoutes(mlir::Region &body);
+
+/// The places of the rows of a module of `apply`: row `i` of it is what `rowOf` makes of `i`, among
+/// the rows that are routed there, or none where that is -1.
+Lowering::Places
+placesWithin(Lowering &l, modular::ApplyOp apply, const Polynomial &count,
+             llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value)> rowOf);
+
 /// Lowers what one module makes of all rows into the insertion point, given its arguments.
 mlir::FailureOr<Tensor> lowerBody(Lowering &l, mlir::Block &body);
 

@@ -10,6 +10,8 @@
 #include "graft/Dispatch/Exchange.h"
 #include "graft/Modular/Exposure.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace mlir;
 using namespace graft;
 using namespace graft::lowering;
@@ -53,12 +55,69 @@ static std::pair<Tensor, Tensor> weightsOf(Lowering &l, Tensor chosen, Tensor we
           })};
 }
 
+bool graft::lowering::showsRoutes(Region &body) {
+  return body.walk([](modular::ExposeOp) { return WalkResult::interrupt(); }).wasInterrupted();
+}
+
+Lowering::Places
+graft::lowering::placesWithin(Lowering &l, modular::ApplyOp apply, const Polynomial &count,
+                              function_ref<Value(ImplicitLocOpBuilder &, Value)> rowOf) {
+  auto route = apply.getRoute().getDefiningOp<modular::RouteOfOp>();
+  const Polynomial routed = l.get(route.getChosen()).dims[0];
+  const std::optional<Lowering::Places> around = l.places;
+  if (!around)
+    return {l.generate({count}, l.b.getI64Type(),
+                       [&](ImplicitLocOpBuilder &b, ValueRange at) { return rowOf(b, at[0]); }),
+            routed};
+  // As many rows for each of the route around it, as tokens are of a sequence.
+  const Polynomial some = around->rows.dims[0];
+  const Polynomial each = some.isConstant(0) ? Polynomial(0) : Polynomial::floorDiv(routed, some);
+  const bool isKnown = each * some == routed;
+  Value inner = l.index(isKnown ? each : Polynomial(1));
+  Tensor rows =
+      l.generate({count}, l.b.getI64Type(), [&](ImplicitLocOpBuilder &b, ValueRange at) -> Value {
+        Value none = arith::ConstantOp::create(b, b.getI64IntegerAttr(-1));
+        if (!isKnown) // nor is whose rows these are
+          return none;
+        Value zero = arith::ConstantOp::create(b, b.getI64IntegerAttr(0));
+        Value row = rowOf(b, at[0]);
+        Value is = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, row, none);
+        Value factor = arith::IndexCastOp::create(b, b.getI64Type(), inner);
+        Value safe = arith::SelectOp::create(b, is, row, zero);
+        Value outer = arith::DivUIOp::create(b, safe, factor);
+        Value rest = arith::RemUIOp::create(b, safe, factor);
+        outer = arith::IndexCastOp::create(b, b.getIndexType(), outer);
+        Value place = tensor::ExtractOp::create(b, around->rows.value, outer);
+        Value came = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, place, none);
+        place = arith::AddIOp::create(b, arith::MulIOp::create(b, place, factor), rest);
+        is = arith::AndIOp::create(b, is, came);
+        return arith::SelectOp::create(b, is, place, none);
+      });
+  return {rows, around->total * each};
+}
+
+/// Where the rows that take module `number` are among all, which a dense module sees.
+static Lowering::Places placesOfTaken(Lowering &l, modular::ApplyOp apply, int64_t number) {
+  auto route = apply.getRoute().getDefiningOp<modular::RouteOfOp>();
+  Tensor taken = weightsOf(l, l.get(route.getChosen()), l.get(route.getWeights()), number).second;
+  return placesWithin(l, apply, taken.dims[0], [&](ImplicitLocOpBuilder &b, Value at) -> Value {
+    Value row = arith::IndexCastOp::create(b, b.getI64Type(), at);
+    Value none = arith::ConstantOp::create(b, b.getI64IntegerAttr(-1));
+    Value takes = tensor::ExtractOp::create(b, taken.value, at);
+    return arith::SelectOp::create(b, takes, row, none);
+  });
+}
+
 /// What each module makes of all rows.
 static FailureOr<SmallVector<Tensor>> lowerBodies(Lowering &l, modular::ApplyOp apply) {
   SmallVector<Tensor> parts;
-  for (Region &body : apply.getBodies()) {
+  for (auto [number, body] : llvm::enumerate(apply.getBodies())) {
     for (auto [argument, input] : llvm::zip(body.getArguments(), apply.getInputs()))
       l.set(argument, l.get(input));
+    std::optional<Lowering::Places> own;
+    if (showsRoutes(body))
+      own = placesOfTaken(l, apply, number);
+    llvm::SaveAndRestore places(l.places, own);
     FailureOr<Tensor> part = lowerBody(l, body.front());
     if (failed(part))
       return failure();
@@ -182,7 +241,8 @@ static LogicalResult lowerExpose(Lowering &l, modular::ExposeOp op) {
     operands.push_back(l.get(operand).value);
   auto exchange = dispatch::ExchangeOp::create(
       l.b, TypeRange(ValueRange(operands)), op.getNumber(), operands.front(),
-      operands.size() > 1 ? operands.back() : Value(), op.getFixed());
+      operands.size() > 1 ? operands.back() : Value(), l.places ? l.places->rows.value : Value(),
+      l.places ? l.index(l.places->total) : Value(), op.getFixed());
   for (auto [operand, from, to] :
        llvm::zip(op.getOperands(), op.getResults(), exchange.getResults()))
     l.set(from, {to, l.get(operand).dims});

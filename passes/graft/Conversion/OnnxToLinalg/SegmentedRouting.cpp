@@ -16,6 +16,7 @@
 #include "graft/Dispatch/Dispatch.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace graft;
@@ -312,6 +313,15 @@ FailureOr<Tensor> PartsLowering::lowerRows(const ModuleClass &modules, int64_t f
                             })
                      .value;
   gather(apply.getInputs(), body.getArguments(), rows);
+  std::optional<Lowering::Places> own;
+  if (showsRoutes(*body.getParent()))
+    own = placesWithin(l, apply, rows.count, [&](ImplicitLocOpBuilder &b, Value at) -> Value {
+      Value slot = tensor::ExtractOp::create(b, rows.order, at);
+      slot = arith::ExtUIOp::create(b, b.getI64Type(), slot);
+      Value by = arith::ConstantOp::create(b, b.getI64IntegerAttr(slots));
+      return arith::DivUIOp::create(b, slot, by);
+    });
+  llvm::SaveAndRestore places(l.places, own);
   Tensor part;
   if (modules.ops.empty()) {
     FailureOr<Tensor> lowered = lowerBody(l, body);
