@@ -11,6 +11,7 @@
 #include "graft/Codegen/Gpu/Kernels/TileProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
@@ -421,6 +422,9 @@ void ProductKernel::launch(OpBuilder &host, const TileShape &shape) {
         arith::MulIOp::create(host, loc, loadProcessors(host, loc), constant(kBlocksPerProcessor)));
   KernelFunction kernel = KernelFunction::create(host, loc, segmented() ? "segments" : "product",
                                                  blocks, shape.threads(), captured);
+  // Without, ptxas may keep registers in memory to have room for more blocks.
+  kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                           host.getI32IntegerAttr(kBlocksPerProcessor));
   values = kernel.values;
   device = kernel.function->getParentOfType<gpu::GPUModuleOp>();
   OpBuilder builder(kernel.function.getBody().front().getTerminator());
