@@ -46,6 +46,8 @@ static std::string chosenDevice(int &ordinal) {
 }
 
 std::string DeviceLibrary::find() {
+  if (kernelCount() == 0)
+    return "the library has no kernels: all of its stages are the CPU's";
   int ordinal = 0, version = 0, count = 0;
   std::string reason = chosenDevice(ordinal);
   if (!reason.empty())

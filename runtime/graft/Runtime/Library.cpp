@@ -59,7 +59,8 @@ static bool isString(const ElfFile &elf, uint64_t base, const char *text) {
 static bool deviceIsWhole(const graft_artifact &artifact, const ElfFile &elf, uint64_t base) {
   const graft_device *device = artifact.device;
   if (!liesWithin(elf, base, device, sizeof(*device)) ||
-      !liesWithin(elf, base, device->image, device->image_bytes) || device->image_bytes < 4 ||
+      !liesWithin(elf, base, device->image, device->image_bytes) ||
+      (device->kernel_count > 0 && device->image_bytes < 4) ||
       device->kernel_count >= (1u << 24) ||
       !liesWithin(elf, base, device->kernels, device->kernel_count * sizeof(const char *)) ||
       !liesWithin(elf, base, device->codes, artifact.code_count * sizeof(graft_stage_code)))
@@ -67,8 +68,9 @@ static bool deviceIsWhole(const graft_artifact &artifact, const ElfFile &elf, ui
   // Text ends with its 0; the others say how long they are.
   const char *image = static_cast<const char *>(device->image);
   const bool isBinary =
-      std::memcmp(image, kFatbinMagic, 4) == 0 || std::memcmp(image, kElfMagic, 4) == 0;
-  bool whole = isBinary || image[device->image_bytes - 1] == 0;
+      device->image_bytes >= 4 &&
+      (std::memcmp(image, kFatbinMagic, 4) == 0 || std::memcmp(image, kElfMagic, 4) == 0);
+  bool whole = device->kernel_count == 0 || isBinary || image[device->image_bytes - 1] == 0;
   for (uint64_t i = 0; whole && i < device->kernel_count; ++i)
     whole = isString(elf, base, device->kernels[i]);
   auto isCode = [&](auto *function) {
