@@ -109,8 +109,8 @@ static Status perform(const BenchOptions &options) {
     return {};
   }
   std::printf("%s: %s\n", session.path().c_str(), session.headline().c_str());
-  if (const char *device = session.device())
-    std::printf("  device: %s\n", device);
+  if (const std::string device = session.deviceLine(); !device.empty())
+    std::printf("  device: %s\n", device.c_str());
   for (size_t i = 0; i < session.inputCount(); ++i)
     std::printf("  %s: %s %s\n", session.inputName(i), graft_type_name(session.input(i).type),
                 shapeText(session.input(i).dims).c_str());

@@ -136,7 +136,7 @@ static Status perform(const RunOptions &options, bool &differs) {
     return status;
 
   bool json = options.session.json;
-  if (const char *device = session.device(); device && !json)
+  if (const std::string device = session.deviceLine(); !device.empty() && !json)
     std::cerr << "device: " << device << std::endl;
   nlohmann::ordered_json facts = session.facts();
   facts["outputs"] = nlohmann::ordered_json::array();

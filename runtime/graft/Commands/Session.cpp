@@ -184,6 +184,16 @@ Status Session::run(const graft_request &request, Result *result) const {
   return status;
 }
 
+std::string Session::deviceLine() const {
+  const char *where = device();
+  if (!where)
+    return "";
+  // A run that the CPU did says so, whatever is on the device.
+  const char *code = graft_library_device_code(handle.get());
+  return std::string(where).compare(0, 5, "cpu: ") == 0 || !code ? where
+                                                                 : where + std::string(", ") + code;
+}
+
 nlohmann::ordered_json Session::facts() const {
   nlohmann::ordered_json object;
   object["library"] = libraryPath;
@@ -191,6 +201,8 @@ nlohmann::ordered_json Session::facts() const {
   object["threads"] = threadCount;
   if (const char *where = device())
     object["device"] = where;
+  if (const char *code = graft_library_device_code(handle.get()))
+    object["device_code"] = code;
   object["inputs"] = nlohmann::ordered_json::array();
   for (size_t i = 0; i < tensors.size(); ++i)
     object["inputs"].push_back(describe(names[i].c_str(), tensors[i]));

@@ -57,6 +57,8 @@ public:
 
   /// Where the last run was; null for libraries that are for the CPU alone.
   const char *device() const { return graft_library_device(handle.get()); }
+  /// "NVIDIA H100 (sm_90), the cubin for sm_90a"; empty without code for a device.
+  std::string deviceLine() const;
 
   /// {"library", "tasks" or "row_tasks", "threads", "device" if it has code for one, "inputs"}
   nlohmann::ordered_json facts() const;

@@ -71,6 +71,15 @@ const char *graft_library_device(const graft_library *library) {
   }
 }
 
+const char *graft_library_device_code(const graft_library *library) {
+  DeviceLibrary *device = library ? library->library->device() : nullptr;
+  try {
+    return device ? device->codeText() : nullptr;
+  } catch (const std::exception &) {
+    return nullptr;
+  }
+}
+
 size_t graft_kernel_count(const graft_library *library) {
   DeviceLibrary *device = library ? library->library->device() : nullptr;
   return device ? device->kernelCount() : 0;

@@ -102,7 +102,8 @@ typedef struct graft_stage_code {
 
 /// What a library has for a GPU.
 typedef struct graft_device {
-  const void *image; /* what cuModuleLoadData takes: PTX with its final 0, or a fatbin */
+  const void *image; /* what cuModuleLoadData takes: PTX with its final 0, or a fatbin; other code
+                        may follow, of which the manifest's `device.images` tells */
   uint64_t image_bytes;
   const char *const *kernels; /* names, by number */
   uint64_t kernel_count;

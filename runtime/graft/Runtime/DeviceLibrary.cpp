@@ -90,30 +90,53 @@ std::string DeviceLibrary::find() {
   if (capability < facts.device->capability)
     return name + ": the library needs sm_" + std::to_string(facts.device->capability) +
            " or newer";
-  return "";
+  images = fittingImages(facts.device->images, capability);
+  if (facts.device->images.empty())
+    images.push_back({true, 0, 0, 0, artifact.device->image_bytes});
+  std::string others;
+  for (const DeviceImage &image : facts.device->images)
+    others += (others.empty() ? "" : ", ") + image.text();
+  return images.empty() ? name + ": none of the library's code is for it: " + others : "";
 }
 
 std::string DeviceLibrary::loadModule() {
-  std::string log(4096, '\0');
-  int options[] = {kJitErrorLog, kJitErrorLogBytes};
-  void *values[] = {log.data(), reinterpret_cast<void *>(log.size())};
-  Result result = functions->moduleLoad(&module, artifact.device->image, 2, options, values);
-  if (result != kSuccess) {
-    module = nullptr;
-    std::string words = name + ": the library's code cannot be loaded: " + functions->text(result);
-    if (result == kUnsupportedPtxVersion)
-      words += ", which a newer driver knows";
-    log.resize(log.find('\0') == std::string::npos ? log.size() : log.find('\0'));
-    std::replace(log.begin(), log.end(), '\n', ' ');
-    log.erase(log.find_last_not_of(' ') + 1);
-    return log.empty() ? words : words + ": " + log;
+  std::string words;
+  for (const DeviceImage &image : images) {
+    std::string reason = loadImage(image);
+    if (module) {
+      loaded = facts.device->images.empty() ? "" : image.text();
+      break;
+    }
+    if (facts.device->images.size() > 1)
+      reason = image.text() + ": " + reason;
+    words += (words.empty() ? "" : "; ") + reason;
   }
+  if (!module)
+    return name + ": the library's code cannot be loaded: " + words;
   for (uint64_t i = 0; i < kernelCount(); ++i) {
-    result = functions->moduleGetFunction(&kernels.emplace_back(), module, kernelName(i));
+    Result result = functions->moduleGetFunction(&kernels.emplace_back(), module, kernelName(i));
     if (result != kSuccess)
       return name + ": kernel '" + kernelName(i) + "': " + functions->text(result);
   }
   return "";
+}
+
+std::string DeviceLibrary::loadImage(const DeviceImage &image) {
+  std::string log(4096, '\0');
+  int options[] = {kJitErrorLog, kJitErrorLogBytes};
+  void *values[] = {log.data(), reinterpret_cast<void *>(log.size())};
+  const char *code = static_cast<const char *>(artifact.device->image) + image.offset;
+  Result result = functions->moduleLoad(&module, code, 2, options, values);
+  if (result == kSuccess)
+    return "";
+  module = nullptr;
+  std::string words = functions->text(result);
+  if (result == kUnsupportedPtxVersion)
+    words += ", which a newer driver knows";
+  log.resize(log.find('\0') == std::string::npos ? log.size() : log.find('\0'));
+  std::replace(log.begin(), log.end(), '\n', ' ');
+  log.erase(log.find_last_not_of(' ') + 1);
+  return log.empty() ? words : words + ": " + log;
 }
 
 std::string DeviceLibrary::uploadWeights() {
@@ -226,6 +249,10 @@ const char *DeviceLibrary::text() {
   std::lock_guard<std::mutex> lock(mutex);
   const std::string &reason = state == State::unusable ? unusable : lastRun;
   return texts.insert(reason.empty() ? name : "cpu: " + reason).first->c_str();
+}
+
+const char *DeviceLibrary::codeText() {
+  return isReady() && !loaded.empty() ? loaded.c_str() : nullptr;
 }
 
 Result DeviceLibrary::allowShared(uint64_t kernel, int64_t bytes) {

@@ -37,6 +37,8 @@ public:
   void noteRun(const std::string &reason);
   /// The device's name, or "cpu: " and why. Lives as long as the library.
   const char *text();
+  /// "the cubin for sm_90a", once it is loaded; null before, and if the library does not tell.
+  const char *codeText();
 
   // What follows is there once it is ready.
   const cuda::Driver &driver() const { return *functions; }
@@ -65,6 +67,8 @@ private:
   std::string find();
   std::string prepare();
   std::string loadModule();
+  /// Loads one of the images, or says why not.
+  std::string loadImage(const DeviceImage &image);
   std::string uploadWeights();
   void release();
 
@@ -82,6 +86,8 @@ private:
   const cuda::Driver *functions = nullptr;
   cuda::Device device = 0;
   std::string name;
+  std::vector<DeviceImage> images; ///< that fit, the best one first
+  std::string loaded;              ///< the one that runs
   int64_t processorCount = 0;
   cuda::Context primary = nullptr;
   cuda::Module module = nullptr;

@@ -60,16 +60,14 @@ static bool deviceIsWhole(const graft_artifact &artifact, const ElfFile &elf, ui
   const graft_device *device = artifact.device;
   if (!liesWithin(elf, base, device, sizeof(*device)) ||
       !liesWithin(elf, base, device->image, device->image_bytes) ||
-      (device->kernel_count > 0 && device->image_bytes < 4) ||
-      device->kernel_count >= (1u << 24) ||
+      (device->kernel_count > 0 && device->image_bytes < 4) || device->kernel_count >= (1u << 24) ||
       !liesWithin(elf, base, device->kernels, device->kernel_count * sizeof(const char *)) ||
       !liesWithin(elf, base, device->codes, artifact.code_count * sizeof(graft_stage_code)))
     return false;
   // Text ends with its 0; the others say how long they are.
   const char *image = static_cast<const char *>(device->image);
-  const bool isBinary =
-      device->image_bytes >= 4 &&
-      (std::memcmp(image, kFatbinMagic, 4) == 0 || std::memcmp(image, kElfMagic, 4) == 0);
+  const bool isBinary = device->image_bytes >= 4 && (std::memcmp(image, kFatbinMagic, 4) == 0 ||
+                                                     std::memcmp(image, kElfMagic, 4) == 0);
   bool whole = device->kernel_count == 0 || isBinary || image[device->image_bytes - 1] == 0;
   for (uint64_t i = 0; whole && i < device->kernel_count; ++i)
     whole = isString(elf, base, device->kernels[i]);
@@ -106,6 +104,20 @@ static Status checkArtifact(const graft_artifact *artifact, const ElfFile &elf, 
   return {};
 }
 
+/// Whether code is where the manifest says. What it does is as trusted as the library is.
+static Status checkImage(const graft_device &device, const DeviceImage &image, size_t number) {
+  const std::string place = "manifest: device.images[" + std::to_string(number) + "]: ";
+  if (image.offset > device.image_bytes || image.bytes > device.image_bytes - image.offset)
+    return inputError(place + "expected a place in " + std::to_string(device.image_bytes) +
+                      " bytes, found " + std::to_string(image.bytes) + " at " +
+                      std::to_string(image.offset));
+  const char *begin = static_cast<const char *>(device.image) + image.offset;
+  if (image.isPtx ? begin[image.bytes - 1] != 0 : !isWholeCubin(begin, image.bytes))
+    return inputError(place + "expected " + image.text() + ", found " +
+                      (image.isPtx ? "text without an end" : "none, or a part of one"));
+  return {};
+}
+
 /// Whether the manifest tells of what is there for a device.
 static Status checkDevice(const graft_artifact &artifact, const Manifest &manifest) {
   if (bool(artifact.device) != manifest.device.has_value())
@@ -119,6 +131,10 @@ static Status checkDevice(const graft_artifact &artifact, const Manifest &manife
       return inputError("manifest: device.codes[" + std::to_string(i) + "]: the library has " +
                         (told ? "no code, the manifest has" : "code, the manifest has none"));
   }
+  for (size_t i = 0; artifact.device && i < manifest.device->images.size(); ++i)
+    if (Status status = checkImage(*artifact.device, manifest.device->images[i], i);
+        status.failed())
+      return status;
   return {};
 }
 

@@ -177,6 +177,19 @@ static std::vector<Interval> readBuffers(const JsonPlace &code) {
   return buffers;
 }
 
+static DeviceImage readDeviceImage(const JsonPlace &place) {
+  DeviceImage image;
+  const std::string arch = place["arch"].string(), kind = place["kind"].string();
+  if (!parseArchitecture(arch, image))
+    place["arch"].fail("expected a name as sm_90a, found '" + arch + "'");
+  if (kind != "ptx" && kind != "cubin")
+    place["kind"].fail("expected ptx or cubin, found '" + kind + "'");
+  image.isPtx = kind == "ptx";
+  image.offset = uint64_t(place["offset"].integer(0));
+  image.bytes = uint64_t(place["bytes"].integer(1));
+  return image;
+}
+
 static void readDevice(const JsonPlace &root, uint64_t codeCount, Manifest &manifest) {
   if (!root.has("device"))
     return;
@@ -193,6 +206,9 @@ static void readDevice(const JsonPlace &root, uint64_t codeCount, Manifest &mani
                         std::to_string(device.codes.size()));
   place["checks"].each(
       [&](const JsonPlace &check, size_t) { device.checks.push_back(check.string()); });
+  if (place.has("images"))
+    place["images"].each(
+        [&](const JsonPlace &image, size_t) { device.images.push_back(readDeviceImage(image)); });
   manifest.device = std::move(device);
 }
 

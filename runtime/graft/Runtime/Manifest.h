@@ -6,6 +6,7 @@
 #ifndef GRAFT_RUNTIME_MANIFEST_H
 #define GRAFT_RUNTIME_MANIFEST_H
 
+#include "graft/Runtime/DeviceImages.h"
 #include "graft/Runtime/Status.h"
 
 #include <optional>
@@ -101,6 +102,7 @@ struct DeviceInfo {
   int64_t capability = 0;                                  ///< the least of the device, as 80
   std::vector<std::optional<std::vector<Interval>>> codes; ///< per code; nothing: on the host alone
   std::vector<std::string> checks;                         ///< of the data, by number
+  std::vector<DeviceImage> images; ///< none: the image is one, of a kind that is not told
 };
 
 /// Validated: every index is in range, every path ends at a root, every value that a stage reads is

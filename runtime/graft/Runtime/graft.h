@@ -205,6 +205,11 @@ GRAFT_API const char *graft_library_manifest(const graft_library *library, size_
 /// call, or the first run, loads the library's code and weights to the device, unless it is only
 /// inspected. Since GRAFT_API_VERSION 3.
 GRAFT_API const char *graft_library_device(const graft_library *library);
+/// Which of the library's code is on the device: "the cubin for sm_90a", or "the PTX for sm_80",
+/// which the driver has translated. Null where the CPU runs it, where it is only inspected, and if
+/// the library has one kind alone and does not say which. Lives as long as the library. Since
+/// GRAFT_API_VERSION 4.
+GRAFT_API const char *graft_library_device_code(const graft_library *library);
 /// The kernels that it has for a device. Since GRAFT_API_VERSION 3.
 GRAFT_API size_t graft_kernel_count(const graft_library *library);
 /// Null if there is no such kernel.

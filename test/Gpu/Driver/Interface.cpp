@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <elf.h>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -122,11 +123,27 @@ EXPORT Result cuCtxPopCurrent_v2(CUctx_st **context) {
   });
 }
 
+/// What a cubin is for, by its header, or 0 if the image is none. From version 8 of the binary
+/// interface on it is the second byte of the flags.
+static int cubinArchitecture(const void *image) {
+  Elf64_Ehdr header;
+  if (std::memcmp(image, ELFMAG, SELFMAG) != 0)
+    return 0;
+  std::memcpy(&header, image, sizeof(header));
+  return int(header.e_ident[EI_ABIVERSION] >= 8 ? header.e_flags >> 8 : header.e_flags) & 0xff;
+}
+
 EXPORT Result cuModuleLoadDataEx(CUmod_st **module, const void *image, unsigned count, int *options,
                                  void **values) {
-  return call("cuModuleLoadDataEx", Needs::context, [&](std::string &) -> Result {
+  return call("cuModuleLoadDataEx", Needs::context, [&](std::string &facts) -> Result {
     if (!image)
       return kInvalidValue;
+    if (const int architecture = cubinArchitecture(image)) {
+      facts = " sm_" + std::to_string(architecture);
+      const int capability = int(knob("GRAFT_MOCK_CAPABILITY", 90));
+      if (architecture / 10 != capability / 10 || architecture > capability)
+        return kNoBinary;
+    }
     auto fresh = std::make_unique<CUmod_st>();
     fresh->executor = createExecutor();
     const char *text = static_cast<const char *>(image);
@@ -222,6 +239,8 @@ static constexpr ErrorText kErrors[] = {
     {kInvalidDevice, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
     {kInvalidImage, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
     {kInvalidContext, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {kNoBinary, "CUDA_ERROR_NO_BINARY_FOR_GPU",
+     "no kernel image is available for execution on the device"},
     {kInvalidPtx, "CUDA_ERROR_INVALID_PTX", "a PTX JIT compilation failed"},
     {222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
      "the provided PTX was compiled with an unsupported toolchain."},

@@ -41,6 +41,7 @@ enum : Result {
   kInvalidDevice = 101,
   kInvalidImage = 200,
   kInvalidContext = 201,
+  kNoBinary = 209,
   kInvalidPtx = 218,
   kInvalidHandle = 400,
   kNotFound = 500,

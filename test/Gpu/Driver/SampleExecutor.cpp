@@ -120,14 +120,16 @@ namespace {
 class SampleExecutor final : public Executor {
 public:
   std::string load(const char *image) override {
-    text = image;
-    return text.compare(0, 9, ".version ") != 0
+    // Machine code is not looked into.
+    isOpaque = std::memcmp(image, "\177ELF", 4) == 0;
+    text = isOpaque ? "" : image;
+    return !isOpaque && text.compare(0, 9, ".version ") != 0
                ? "ptxas application ptx input, line 1; fatal : Missing .version directive\n"
                : "";
   }
   bool has(const char *kernel) override {
-    return find(kernel) &&
-           text.find(".visible .entry " + std::string(kernel) + "(") != std::string::npos;
+    return find(kernel) && (isOpaque || text.find(".visible .entry " + std::string(kernel) + "(") !=
+                                            std::string::npos);
   }
   std::vector<uint32_t> argumentSizes(const char *kernel) override { return find(kernel)->sizes; }
   std::string run(const DeviceLaunch &launch,
@@ -146,6 +148,7 @@ private:
   }
 
   std::string text;
+  bool isOpaque = false;
 };
 } // namespace
 

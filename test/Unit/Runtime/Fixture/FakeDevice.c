@@ -18,6 +18,7 @@
 
 #include "DeviceKernels.h"
 
+#include <elf.h>
 #include <stddef.h>
 
 static const float weights[64]
@@ -26,13 +27,42 @@ static const float weights[64]
 #define F32_BATCH "{\"type\":\"f32\",\"dims\":[\"batch\"]}"
 #define F32_N "{\"type\":\"f32\",\"dims\":[\"n\"]}"
 
+#ifdef FAKE_IMAGES
+/// Of a cubin, the header alone, which is all that the mock driver looks at.
+#define CUBIN(sm)                                                                                  \
+  {{0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT, 0x41, 8}, .e_flags = (sm) << 8}
+static const struct {
+  char ptx[16384];
+  Elf64_Ehdr cubins[4];
+} image
+    __attribute__((aligned(64))) = {DEVICE_KERNELS, {CUBIN(80), CUBIN(86), CUBIN(90), CUBIN(120)}};
+#define CUBIN_KEY(arch, offset, facts)                                                             \
+  ",{\"arch\":\"" arch "\",\"kind\":\"cubin\",\"offset\":" #offset                                 \
+  ",\"bytes\":64,\"kernels\":[" facts ",null,null,null,null,null]}"
+#define FACTS(registers, shared, spills)                                                           \
+  "{\"registers\":" #registers ",\"shared\":" #shared ",\"stack\":0,\"spill_stores\":" #spills     \
+  ",\"spill_loads\":" #spills "}"
+#define IMAGES_KEY                                                                                 \
+  "\"images\":[{\"arch\":\"sm_70\",\"kind\":\"ptx\",\"offset\":0,\"bytes\":16384}" CUBIN_KEY(      \
+      "sm_80", 16384, FACTS(72, 20480, 0)) CUBIN_KEY("sm_86", 16448, FACTS(96, 20480, 0))          \
+      CUBIN_KEY("sm_90a", 16512, FACTS(40, 0, 20))                                                 \
+          CUBIN_KEY("sm_120", 16576,                                                               \
+                    "null") "],"                                                                   \
+                            "\"kernels\":[{\"threads\":128,\"launches\":1,\"least_bytes\":\"8*"    \
+                            "batch*seq + 4\","                                                     \
+                            "\"moved_bytes\":\"12*batch*seq\"},{\"threads\":128,\"launches\":2}],"
+#else
+#define image kernels
+#define IMAGES_KEY
+#endif
+
 #ifdef FAKE_NO_DEVICE_KEY
 #define DEVICE_KEY
 #else
 #define DEVICE_KEY                                                                                 \
   "\"device\":{\"capability\":70,\"codes\":[{\"buffers\":[[0,1]]},{\"buffers\":[]},null,"          \
   "{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[[0,0]]},"     \
-  "{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[]}],"                          \
+  "{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[]},{\"buffers\":[]}]," IMAGES_KEY               \
   "\"checks\":[\"never\",\"trunk: expected no element below 0\"]},"
 #endif
 
@@ -301,7 +331,7 @@ static const graft_stage_code deviceCodes[] = {
 #define DEVICE &device
 #endif
 static const graft_device device __attribute__((unused)) = {
-    kernels, sizeof(kernels), names, sizeof(names) / sizeof(names[0]), deviceCodes};
+    &image, sizeof(image), names, sizeof(names) / sizeof(names[0]), deviceCodes};
 
 static const graft_artifact artifact = {GRAFT_ARTIFACT_MAGIC,
                                         GRAFT_ARTIFACT_ABI,
