@@ -4,6 +4,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Commands/Commands.h"
+#include "graft/Commands/InspectKernels.h"
 
 #include <nlohmann/json.hpp>
 
@@ -131,6 +132,7 @@ static Json deviceFacts(const Library &library, const Json &manifest) {
   facts["kernels"] = Json::array();
   for (size_t i = 0; i < graft_kernel_count(library.get()); ++i)
     facts["kernels"].push_back(graft_kernel_name(library.get(), i));
+  addKernelFacts(facts, manifest["device"]);
   return facts;
 }
 
@@ -301,6 +303,7 @@ static void printText(const Json &facts) {
     out << "device: sm_" << device["capability"] << " or newer; here " << plain(device["here"])
         << "\nkernels: " << device["kernels"].size() << " for " << device["codes"]
         << " bodies: " << joined(device["kernels"]) << "\n";
+    printKernels(out, device);
   }
   out << "weights: " << bytesText(facts["weights"]["bytes"]) << " in " << facts["weights"]["pieces"]
       << " pieces";
