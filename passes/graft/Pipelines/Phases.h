@@ -36,6 +36,7 @@ enum class Phase : unsigned {
   Place,
   Device,
   Ptx,
+  Cubin,
   Generate,
   Select,
   Assemble,

@@ -8,6 +8,7 @@
 #include "graft/Artifact/Artifact.h"
 #include "graft/Analysis/Residency.h"
 #include "graft/Artifact/Descriptor.h"
+#include "graft/Artifact/DeviceImages.h"
 #include "graft/Artifact/Manifest.h"
 #include "graft/Artifact/Storage.h"
 #include "graft/Fault/Fault.h"
@@ -220,8 +221,9 @@ static LogicalResult buildLibrary(const ArtifactSpec &spec, const LibraryContent
     descriptor.codes.push_back(spec.codes[code].info.name);
   if (spec.device) {
     Descriptor::Device &device = descriptor.device.emplace();
-    device.image = spec.device->image;
-    device.kernels = spec.device->kernels;
+    device.image = joinImages(*spec.device);
+    for (const DeviceKernel &kernel : spec.device->kernels)
+      device.kernels.push_back(kernel.name);
     for (unsigned code : content.codes)
       device.codes.push_back(spec.codes[code].device ? spec.codes[code].device->name : "");
   }

@@ -9,6 +9,8 @@
 #define GRAFT_ARTIFACT_ARTIFACT_H
 
 #include "graft/Codegen/Cpu/Codegen.h"
+#include "graft/Codegen/Gpu/Assembler.h"
+#include "graft/Codegen/Gpu/GpuCodegen.h"
 #include "graft/Modular/Modular.h"
 
 #include "llvm/Support/JSON.h"
@@ -33,9 +35,11 @@ struct ArtifactSpec {
   };
   /// What runs on a GPU.
   struct Device {
-    std::string image;   ///< PTX or a fatbin
+    std::string ptx;
     unsigned capability; ///< the least compute capability, as 80
-    std::vector<std::string> kernels, checks;
+    std::vector<DeviceKernel> kernels;
+    std::vector<std::string> checks;
+    std::vector<DeviceImage> images; ///< machine code beside the PTX
   };
   /// What fills a slot of the parameter table.
   struct Parameter {

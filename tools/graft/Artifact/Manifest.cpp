@@ -7,6 +7,8 @@
 
 #include "graft/Artifact/Manifest.h"
 
+#include "graft/Artifact/DeviceImages.h"
+
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -159,6 +161,7 @@ std::string graft::buildManifest(const ArtifactSpec &spec, const LibraryContent 
             else
               out.value(nullptr);
         });
+        writeImages(out, *spec.device);
         out.attributeArray("checks", [&] {
           for (const std::string &check : spec.device->checks)
             out.value(check);

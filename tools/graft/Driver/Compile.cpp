@@ -7,6 +7,7 @@
 
 #include "graft/Analysis/RowIndependence.h"
 #include "graft/Artifact/Artifact.h"
+#include "graft/Codegen/Gpu/Assembler.h"
 #include "graft/Codegen/Gpu/GpuCodegen.h"
 #include "graft/Driver/CompileOptions.h"
 #include "graft/Driver/Describe.h"
@@ -21,6 +22,7 @@
 #include "graft/Spec/Spec.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Threading.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/Path.h"
@@ -64,6 +66,8 @@ private:
   LogicalResult link();
   void noteCalls();
   void takeBodies();
+  /// Machine code for a device, where there is an assembler.
+  LogicalResult assembleKernels();
   LogicalResult write();
   /// Writes what the phase has yielded, the last one of this compilation.
   LogicalResult emit(const PhaseInfo &info);
@@ -97,6 +101,8 @@ private:
   llvm::json::Array routers, hiddenRouters;
   DeviceCode device;
   std::string ptx;
+  std::vector<DeviceImage> images; ///< in the order of the options
+  std::string sass;
   std::vector<StageCode> codes;
   std::string object;
   StorageReport storage;
@@ -152,6 +158,8 @@ LogicalResult Compilation::run(const PhaseInfo &info) {
     return success();
   case Phase::Ptx:
     return device.kernels.empty() ? success() : emitPtx(*device.module, ptx);
+  case Phase::Cubin:
+    return assembleKernels();
   case Phase::Generate:
     if (failed(runPasses(info, *codeModule)))
       return failure();
@@ -246,6 +254,53 @@ void Compilation::takeBodies() {
       cast<func::FuncOp>(builder.clone(*function)).setPublic();
 }
 
+LogicalResult Compilation::assembleKernels() {
+  const bool isLevel = options.emit == Phase::Cubin;
+  std::vector<std::string> architectures = options.architectures;
+  if (isLevel && architectures.empty())
+    architectures.push_back("sm_" + std::to_string(kLeastCapability));
+  if (architectures.empty() || device.kernels.empty() || (!isLevel && options.emit != Phase::Write))
+    return success();
+  const DeviceTools tools = DeviceTools::find(options.deviceTools);
+  const std::string where =
+      options.deviceTools.empty() ? "on PATH" : "in '" + options.deviceTools + "'";
+  if (isLevel && !(tools.canAssemble() && tools.canDisassemble()))
+    return check(
+        unsupportedFault("--emit sass: expected " +
+                         StringRef(tools.canAssemble() ? "nvdisasm or cuobjdump" : "ptxas") + " " +
+                         where + ", found none"));
+  if (!tools.canAssemble() && !options.deviceTools.empty())
+    return check(inputFault("--gpu-tools: expected ptxas " + where + ", found none"));
+  if (!tools.canAssemble()) {
+    emitWarning(module->getLoc()) << "--gpu-arch: expected ptxas on PATH, found none; the library "
+                                     "has PTX alone, which the driver assembles";
+    return success();
+  }
+  std::vector<std::optional<llvm::Expected<DeviceImage>>> results(architectures.size());
+  // The assembler takes as long as all phases before it.
+  parallelFor(&context, 0, results.size(), [&](size_t i) {
+    results[i].emplace(tools.assemble(ptx, architectures[i], device.kernels));
+  });
+  llvm::Error errors = llvm::Error::success();
+  for (auto &result : results) {
+    if (*result)
+      images.push_back(std::move(**result));
+    else if (llvm::Error error = result->takeError(); errors)
+      llvm::consumeError(std::move(error)); // one is enough
+    else
+      errors = std::move(error);
+  }
+  if (errors)
+    return check(std::move(errors));
+  for (const DeviceImage &image : isLevel ? ArrayRef(images) : ArrayRef<DeviceImage>()) {
+    llvm::Expected<std::string> text = tools.disassemble(image);
+    if (!text)
+      return check(text.takeError());
+    sass += "// " + image.arch + "\n" + *text;
+  }
+  return success();
+}
+
 LogicalResult Compilation::write() {
   FailureOr<ArtifactSpec> spec = describeArtifact(*module, codes, residency);
   if (failed(spec))
@@ -257,8 +312,8 @@ LogicalResult Compilation::write() {
   spec->hiddenRouters = std::move(hiddenRouters);
   spec->codes.front().object = std::move(object);
   if (options.device)
-    spec->device =
-        ArtifactSpec::Device{std::move(ptx), kLeastCapability, device.kernels, device.checks};
+    spec->device = ArtifactSpec::Device{std::move(ptx), kLeastCapability, device.kernels,
+                                        device.checks, images};
   const WeightStore &store = context.getLoadedDialect<modular::ModularDialect>()->getWeightStore();
   return options.splitTasks
              ? writeSplitArtifacts(*spec, store, options.output, module->getLoc(), &storage)
@@ -274,6 +329,8 @@ LogicalResult Compilation::emit(const PhaseInfo &info) {
     return check(writeText(*device.module, options.output));
   case Phase::Ptx:
     return check(writeBytes(ptx, options.output));
+  case Phase::Cubin:
+    return check(writeBytes(sass, options.output));
   case Phase::Generate:
   case Phase::Select:
     if (failed(emit(info.phase == Phase::Select ? EmitFormat::Assembly : EmitFormat::LLVM, code)))
@@ -303,6 +360,8 @@ void Compilation::report() {
     printRows(llvm::outs(), *module);
     if (options.device)
       llvm::outs() << "device: " << device.kernels.size() << " kernels\n";
+    for (const DeviceImage &image : images)
+      printImage(llvm::outs(), image);
     for (const DeviceCode::OnHost &each : device.onHost)
       llvm::outs() << "device: " << each.stage << " runs on the CPU: " << each.why << "\n";
     llvm::outs() << "weights: " << storage.bytes << " bytes stored, " << storage.sourceBytes

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "graft/Codegen/Gpu/Assembler.h"
 #include "graft/Driver/Commands.h"
 #include "graft/Driver/CompileOptions.h"
 #include "graft/Fault/Fault.h"
@@ -21,7 +22,7 @@ using namespace graft;
 namespace {
 struct Flags {
   std::string backbone, output, spec, fold = "auto", budget, routingProfile, target = "cpu";
-  std::string cpu = "native", precision = "fp32", emit = "so", report;
+  std::string cpu = "native", precision = "fp32", emit = "so", report, gpuArch, gpuTools;
   std::vector<std::string> adapters, tasks, maps, plugins;
   double tolerance = 1e-3;
   bool splitTasks = false, repair = false, allowLinks = false, timeReport = false, werror = false,
@@ -49,6 +50,9 @@ static void declare(CLI::App &app, Flags &flags) {
   app.add_option("--routing-profile", flags.routingProfile,
                  "Leave out the modules that this profile never uses");
   app.add_option("--target", flags.target, "cpu or cuda");
+  app.add_option("--gpu-arch", flags.gpuArch,
+                 "Machine code beside the PTX: sm_80,sm_90a,... or all");
+  app.add_option("--gpu-tools", flags.gpuTools, "The folder of ptxas and nvdisasm, else PATH's");
   app.add_option("--cpu", flags.cpu, "native or generic");
   app.add_option("--precision", flags.precision, "fp32");
   app.add_flag("--allow-links", flags.allowLinks, "External data may be links");
@@ -78,11 +82,16 @@ static llvm::Error checkSupported(const CLI::App &app, const Flags &flags) {
     return inputFault("--precision: expected fp32, found '" + flags.precision + "'");
   if (flags.cpu == "amx" || llvm::X86::parseArchX86(flags.cpu) != llvm::X86::CK_None)
     return notYet("--cpu " + flags.cpu);
-  if (flags.emit == "sass")
-    return notYet("--emit " + flags.emit);
-  if (llvm::is_contained({"nvvm", "ptx"}, llvm::StringRef(flags.emit)) && flags.target != "cuda")
-    return inputFault("--emit " + flags.emit + ": expected --target cuda, found '" + flags.target +
-                      "'");
+  auto needsDevice = [&](const llvm::Twine &what) {
+    return inputFault(what + ": expected --target cuda, found '" + flags.target + "'");
+  };
+  if (flags.target == "cuda")
+    return llvm::Error::success();
+  if (llvm::is_contained({"nvvm", "ptx", "sass"}, llvm::StringRef(flags.emit)))
+    return needsDevice("--emit " + flags.emit);
+  for (const char *flag : {"--gpu-arch", "--gpu-tools"})
+    if (app.count(flag))
+      return needsDevice(flag);
   return llvm::Error::success();
 }
 
@@ -226,6 +235,13 @@ static llvm::Expected<CompileOptions> interpret(const CLI::App &app, const Flags
     return inputFault("--emit: expected " + listLevels() + ", found '" + flags.emit + "'");
   options.emit = last->phase;
   options.device = flags.target == "cuda";
+  options.deviceTools = flags.gpuTools;
+  if (app.count("--gpu-arch")) {
+    auto architectures = parseArchitectures(flags.gpuArch);
+    if (!architectures)
+      return architectures.takeError();
+    options.architectures = std::move(*architectures);
+  }
   if (options.output == "-" && !last->isText)
     return inputFault("-o -: expected a level that is text, found '" + flags.emit + "'");
   if (options.splitTasks && options.emit != Phase::Write)

@@ -25,7 +25,9 @@ struct CompileOptions {
   std::string spec; ///< a file that states routers and modules, or nothing
   ResidencyOptions residency;
   CpuTarget target = CpuTarget::native();
-  bool device = false; ///< kernels for a GPU too
+  bool device = false;                    ///< kernels for a GPU too
+  std::vector<std::string> architectures; ///< that kernels are assembled for, as sm_90a
+  std::string deviceTools;                ///< the folder of ptxas, or empty: PATH
   bool splitTasks = false;
   bool repair = false; ///< what an export froze of routing
   bool allowLinks = false;

@@ -369,3 +369,14 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
                                                                                     : "mixed"}});
   return spec;
 }
+
+void graft::printImage(llvm::raw_ostream &out, const DeviceImage &image) {
+  unsigned registers = 0, spills = 0;
+  for (const std::optional<KernelResources> &kernel : image.kernels)
+    if (kernel) {
+      registers = std::max(registers, kernel->registers);
+      spills += kernel->spillStores + kernel->spillLoads;
+    }
+  out << "device: " << image.arch << ": " << image.code.size() << " bytes of machine code, at most "
+      << registers << " registers a thread, " << spills << " bytes of spills\n";
+}

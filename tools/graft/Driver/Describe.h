@@ -31,6 +31,9 @@ ResidencyReport describeResidency(const ResidencyPlan &plan);
 void printResidency(llvm::raw_ostream &out, const ResidencyReport &residency,
                     const ResidencyOptions &options);
 
+/// What a device's machine code takes, in a line.
+void printImage(llvm::raw_ostream &out, const DeviceImage &image);
+
 /// How many tasks' rows run together, and why others' don't; nothing where none do.
 void printRows(llvm::raw_ostream &out, mlir::ModuleOp module);
 

@@ -29,10 +29,20 @@ void addDevicePlacement(mlir::OpPassManager &pm);
 /// Kernels in the LLVM and NVVM dialects; launches as calls of the host.
 void addDeviceCode(mlir::OpPassManager &pm);
 
+/// What is known of a kernel before it is assembled.
+struct DeviceKernel {
+  std::string name;
+  unsigned threads = 0;  ///< a block
+  unsigned launches = 0; ///< places in the stages' code
+  /// Of all launches, in the model's symbols, or empty: the bytes of what they are given, each
+  /// once, and those that they copy.
+  std::string leastBytes, movedBytes;
+};
+
 /// The kernels of a compilation.
 struct DeviceCode {
   mlir::OwningOpRef<mlir::ModuleOp> module; ///< with the `gpu.module`
-  std::vector<std::string> kernels;         ///< their names, by number
+  std::vector<DeviceKernel> kernels;        ///< by number
   std::vector<std::string> checks;          ///< the messages of what kernels find, by number
   struct OnHost {
     std::string stage, why;

@@ -10,6 +10,7 @@
 #include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Codegen/Gpu/GpuCodegen.h"
 #include "graft/Codegen/Gpu/GpuPasses.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/Transforms/Passes.h"
@@ -57,13 +58,31 @@ void graft::addDeviceCode(OpPassManager &pm) {
   device.addPass(createCanonicalizerPass());
 }
 
+static DeviceKernel describeKernel(LLVM::LLVMFuncOp function) {
+  DeviceKernel kernel;
+  kernel.name = function.getName().str();
+  if (auto threads =
+          function->getAttrOfType<DenseI32ArrayAttr>(NVVM::NVVMDialect::getMaxntidAttrName()))
+    kernel.threads = unsigned(threads[0]);
+  auto traffic = function->getAttrOfType<DictionaryAttr>(kTrafficAttr);
+  if (!traffic)
+    return kernel;
+  kernel.launches = unsigned(traffic.getAs<IntegerAttr>("launches").getInt());
+  for (auto [key, bytes] :
+       {std::pair("least", &kernel.leastBytes), std::pair("moved", &kernel.movedBytes)})
+    if (auto text = traffic.getAs<StringAttr>(key))
+      *bytes = text.str();
+  function->removeAttr(kTrafficAttr); // of no use to who reads the kernels
+  return kernel;
+}
+
 DeviceCode graft::takeDeviceCode(ModuleOp module) {
   DeviceCode code;
   code.module = ModuleOp::create(module.getLoc());
   for (auto device : llvm::make_early_inc_range(module.getOps<gpu::GPUModuleOp>())) {
     for (auto function : device.getOps<LLVM::LLVMFuncOp>())
       if (function->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName()))
-        code.kernels.push_back(function.getName().str());
+        code.kernels.push_back(describeKernel(function));
     device->moveBefore(code.module->getBody(), code.module->getBody()->end());
   }
   if (auto checks = module->getAttrOfType<ArrayAttr>(kChecksAttr))

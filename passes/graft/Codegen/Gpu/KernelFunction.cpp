@@ -8,6 +8,7 @@
 #include "graft/Codegen/Gpu/KernelFunction.h"
 
 #include "graft/Codegen/Cpu/StageFunction.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -211,12 +212,14 @@ KernelFunction KernelFunction::create(OpBuilder &host, Location loc, StringRef n
   function.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr({int32_t(threads), 1, 1}));
   Block *entry = &function.getBody().front();
   builder.setInsertionPointToEnd(entry);
-  KernelFunction kernel{function, arguments.receive(builder, loc, entry)};
+  KernelFunction kernel{function, arguments.receive(builder, loc, entry), {}};
   gpu::ReturnOp::create(builder, loc);
 
   Value one = arith::ConstantIndexOp::create(host, loc, 1);
   Value count = arith::ConstantIndexOp::create(host, loc, threads);
-  gpu::LaunchFuncOp::create(host, loc, function, gpu::KernelDim3{blocks, one, one},
-                            gpu::KernelDim3{count, one, one}, Value(), arguments.operands());
+  kernel.launch =
+      gpu::LaunchFuncOp::create(host, loc, function, gpu::KernelDim3{blocks, one, one},
+                                gpu::KernelDim3{count, one, one}, Value(), arguments.operands());
+  setTraffic(kernel.launch, symbolicBytes(captured), std::nullopt);
   return kernel;
 }

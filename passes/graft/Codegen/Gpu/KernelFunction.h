@@ -58,6 +58,7 @@ struct KernelFunction {
   mlir::gpu::GPUFuncOp function;
   /// The captured values, in the kernel.
   llvm::SmallVector<mlir::Value> values;
+  mlir::gpu::LaunchFuncOp launch;
 
   /// `blocks` is an index of the host's code: a grid has an end, so that a block or thread of the
   /// kernel may have several pieces of the work. The kernel's body ends with a return.

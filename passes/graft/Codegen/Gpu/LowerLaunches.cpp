@@ -7,11 +7,13 @@
 
 #include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Codegen/Gpu/GpuPasses.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace graft {
 #define GEN_PASS_DEF_LOWERLAUNCHESPASS
@@ -67,20 +69,21 @@ static void lower(gpu::LaunchFuncOp launch, int64_t kernel) {
 namespace {
 struct LowerLaunches : graft::impl::LowerLaunchesPassBase<LowerLaunches> {
   void runOnOperation() override {
-    llvm::DenseMap<StringAttr, int64_t> numbers;
+    llvm::MapVector<StringAttr, gpu::GPUFuncOp> kernels;
     for (auto device : getOperation().getOps<gpu::GPUModuleOp>())
       for (auto kernel : device.getOps<gpu::GPUFuncOp>())
-        numbers.try_emplace(kernel.getNameAttr(), int64_t(numbers.size()));
+        kernels.try_emplace(kernel.getNameAttr(), kernel);
     SmallVector<gpu::LaunchFuncOp> launches;
     getOperation().walk([&](gpu::LaunchFuncOp launch) { launches.push_back(launch); });
     for (gpu::LaunchFuncOp launch : launches) {
-      auto found = numbers.find(launch.getKernelName());
-      if (found == numbers.end() ||
+      auto *found = kernels.find(launch.getKernelName());
+      if (found == kernels.end() ||
           !stageArgument(launch->getParentOfType<func::FuncOp>(), "host")) {
         launch.emitOpError("expected a kernel of the device's module, in a stage with a host");
         return signalPassFailure();
       }
-      lower(launch, found->second);
+      addTraffic(launch, found->second);
+      lower(launch, found - kernels.begin());
     }
   }
 };

@@ -15,6 +15,7 @@
 
 #include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Codegen/Gpu/KernelFunction.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceBuilder.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceKernels.h"
 
@@ -426,6 +427,7 @@ void AttentionKernel::launch(OpBuilder &host, Value blocks, unsigned rows) {
     captured.push_back(op.getMask());
   KernelFunction kernel = KernelFunction::create(host, loc, "attention", blocks,
                                                  kWarps * DeviceBuilder::kLanes, captured);
+  setTraffic(kernel.launch, symbolicBytes(op->getOperands()), std::nullopt);
   OpBuilder builder(kernel.function.getBody().front().getTerminator());
   DeviceBuilder device(loc, builder);
   b = &device;

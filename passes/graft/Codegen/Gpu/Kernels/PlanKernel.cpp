@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "graft/Codegen/Gpu/KernelFunction.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceBuilder.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceKernels.h"
 
@@ -168,6 +169,7 @@ bool graft::convertToKernel(PlanOp op) {
   Value one = arith::ConstantIndexOp::create(host, loc, 1);
   KernelFunction kernel =
       KernelFunction::create(host, loc, "plan", one, warps * DeviceBuilder::kLanes, captured);
+  setTraffic(kernel.launch, symbolicBytes(op->getOperands()), std::nullopt);
   OpBuilder builder(kernel.function.getBody().front().getTerminator());
   DeviceBuilder b(loc, builder);
   PlanKernel(b, kernel.function->getParentOfType<gpu::GPUModuleOp>(), kernel.function.getName(),

@@ -7,6 +7,7 @@
 
 #include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Codegen/Gpu/KernelFunction.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceKernels.h"
 #include "graft/Codegen/Gpu/Kernels/TileProduct.h"
 
@@ -66,6 +67,7 @@ private:
   }
 
   void launch(OpBuilder &host, const TileShape &shape);
+  void noteTraffic(gpu::LaunchFuncOp launch, const TileShape &shape);
   void buildPlain(DeviceBuilder &b, TileProduct &product, const TileShape &shape);
   void buildSegmented(DeviceBuilder &b, TileProduct &product, const TileShape &shape,
                       StringRef kernel);
@@ -425,6 +427,7 @@ void ProductKernel::launch(OpBuilder &host, const TileShape &shape) {
   // Without, ptxas may keep registers in memory to have room for more blocks.
   kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                            host.getI32IntegerAttr(kBlocksPerProcessor));
+  noteTraffic(kernel.launch, shape);
   values = kernel.values;
   device = kernel.function->getParentOfType<gpu::GPUModuleOp>();
   OpBuilder builder(kernel.function.getBody().front().getTerminator());
@@ -435,6 +438,43 @@ void ProductKernel::launch(OpBuilder &host, const TileShape &shape) {
     buildSegmented(b, product, shape, name);
   else
     buildPlain(b, product, shape);
+}
+
+/// A tile copies its rows and its columns' weights; whoever else reads them has them copied again.
+void ProductKernel::noteTraffic(gpu::LaunchFuncOp launch, const TileShape &shape) {
+  using Size = std::optional<Polynomial>;
+  SmallVector<Value> weights(op.getWeights());
+  SmallVector<Value> others(op->getOperands());
+  if (gate) {
+    llvm::append_range(weights, gate.getWeights());
+    llvm::erase(others, gate.getInit()); // stays in registers
+  }
+  llvm::erase_if(others, [&](Value value) {
+    return llvm::is_contained(inputs(), value) || llvm::is_contained(weights, value);
+  });
+  const Size in = symbolicBytes(inputs()), of = symbolicBytes(weights),
+             rest = symbolicBytes(others), count = symbolicIndex(rows);
+  const auto across = int64_t(llvm::divideCeil(columns(), shape.columns));
+  const auto elementBytes = int64_t(element().getIntOrFloatBitWidth() / 8);
+  if (!in || !of || !rest)
+    return setTraffic(launch, std::nullopt, std::nullopt);
+  Size moved;
+  if (count) {
+    // Weights of a segmented product are as large for all modules; each has a last tile of its own.
+    // A function that reads well, where the canonical form would negate twice.
+    Polynomial tiles = count->asConstant()
+                           ? Polynomial::ceilDiv(*count, Polynomial(shape.rows))
+                           : Polynomial::call("ceildiv", {*count, Polynomial(shape.rows)});
+    if (segmented())
+      tiles = tiles + Polynomial::min(*count, Polynomial(modules()));
+    const Polynomial each = segmented() ? Polynomial::floorDiv(*of, Polynomial(modules())) : *of;
+    moved = each * tiles + *rest;
+    for (unsigned i = 0; i < inputs().size(); ++i) // all rows of a sum's product are gathered
+      moved = *moved +
+              *count * Polynomial(across * elementBytes *
+                                  cast<MemRefType>(op.getWeights()[i].getType()).getDimSize(1));
+  }
+  setTraffic(launch, *in + *of + *rest, moved);
 }
 
 void ProductKernel::convert() {

@@ -13,6 +13,7 @@
 
 #include "graft/Codegen/Cpu/StageFunction.h"
 #include "graft/Codegen/Gpu/KernelFunction.h"
+#include "graft/Codegen/Gpu/KernelTraffic.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceBuilder.h"
 #include "graft/Codegen/Gpu/Kernels/DeviceKernels.h"
 
@@ -236,6 +237,7 @@ void RowKernel::convert(StringRef name, function_ref<void(DeviceBuilder &)> body
   Value blocks = arith::CeilDivUIOp::create(host, loc, rows, constant(kWarps));
   KernelFunction kernel =
       KernelFunction::create(host, loc, name, blocks, kWarps * DeviceBuilder::kLanes, captured);
+  setTraffic(kernel.launch, symbolicBytes(op->getOperands()), std::nullopt);
   OpBuilder builder(kernel.function.getBody().front().getTerminator());
   DeviceBuilder device(loc, builder);
   b = &device;
