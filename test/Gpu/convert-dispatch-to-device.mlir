@@ -24,7 +24,7 @@
 // CHECK: gpu.module @device
 // CHECK-DAG: llvm.mlir.global internal @[[LARGE]]_a() {addr_space = 3 : i32
 // CHECK-DAG: llvm.mlir.global internal @[[SMALL]]_a() {addr_space = 3 : i32
-// CHECK: gpu.func @[[LARGE]](
+// CHECK: gpu.func @[[LARGE]]({{.*}} kernel attributes {{{.*}}nvvm.minctasm = 3 : i32
 // CHECK: scf.for
 // CHECK: nvvm.cp.async.shared.global
 // CHECK: nvvm.cp.async.commit.group

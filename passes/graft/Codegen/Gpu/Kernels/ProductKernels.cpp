@@ -33,6 +33,10 @@ static constexpr TileShapes kHalf{
     {64, 128, 32, 3, 2, 2}, {64, 64, 32, 3, 2, 2}, {32, 64, 64, 3, 2, 2}, {16, 64, 64, 4, 1, 4}};
 /// Blocks of a persistent kernel for each multiprocessor.
 static constexpr int64_t kBlocksPerProcessor = 2;
+/// What a multiprocessor of sm_80 has memory for, at up to 46 KB a block. A kernel that says so
+/// gets registers for that many: untold, ptxas makes room for more or fewer, and keeps some in
+/// memory.
+static constexpr int32_t kBlocksByMemory = 3;
 
 namespace {
 /// The kernel of one product.
@@ -424,9 +428,8 @@ void ProductKernel::launch(OpBuilder &host, const TileShape &shape) {
         arith::MulIOp::create(host, loc, loadProcessors(host, loc), constant(kBlocksPerProcessor)));
   KernelFunction kernel = KernelFunction::create(host, loc, segmented() ? "segments" : "product",
                                                  blocks, shape.threads(), captured);
-  // Without, ptxas may keep registers in memory to have room for more blocks.
   kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                           host.getI32IntegerAttr(kBlocksPerProcessor));
+                           host.getI32IntegerAttr(kBlocksByMemory));
   noteTraffic(kernel.launch, shape);
   values = kernel.values;
   device = kernel.function->getParentOfType<gpu::GPUModuleOp>();
