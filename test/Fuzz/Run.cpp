@@ -41,11 +41,16 @@ Batch Batch::join(const Batch &other) const {
   return result;
 }
 
+/// Which NaN it is, no rule says.
+static bool haveSameBits(float a, float b) {
+  return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b));
+}
+
 bool Output::isRow(int64_t i, const Output &other, int64_t j) const {
   const int64_t size = rowSize();
   return size == other.rowSize() &&
-         std::memcmp(data.data() + i * size, other.data.data() + j * size,
-                     size_t(size) * sizeof(float)) == 0;
+         std::equal(data.begin() + i * size, data.begin() + (i + 1) * size,
+                    other.data.begin() + j * size, haveSameBits);
 }
 
 //===----------------------------------------------------------------------===//

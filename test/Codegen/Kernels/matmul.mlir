@@ -33,6 +33,22 @@ func.func @shared(%x: memref<?x?x384xf32>, %w: memref<12x384x32xf32>, %b: memref
 // NARROW: dispatch.matmul
 // NARROW-NOT: vector.fma
 
+// Some columns of a matrix for each element of a batch are rows like any other, though the type's strides do not say so; of fewer matrices or rows they
+// are not.
+// CHECK-LABEL: func.func @columns
+func.func @columns(%n: index, %s: index, %t: index, %w: memref<1x16x32xf32>, %y: memref<?x?x32xf32>) {
+  %all = memref.alloc(%n, %s) : memref<?x?x48xf32>
+  %part = memref.subview %all[0, 0, 32] [%n, %s, 16] [1, 1, 1] : memref<?x?x48xf32> to memref<?x?x16xf32, strided<[?, 48, 1], offset: 32>>
+  // CHECK: %{{.*}} = memref.collapse_shape %{{.*}} {{\[\[}}0, 1], [2]] : memref<?x?x48xf32> into memref<?x48xf32>
+  // CHECK: memref.subview %{{.*}}[0, 32] [%{{.*}}, 16] [1, 1]
+  // CHECK: call @graft_kernel.matmul_32x16(
+  dispatch.matmul ins(%part : memref<?x?x16xf32, strided<[?, 48, 1], offset: 32>>) weights(%w : memref<1x16x32xf32>) outs(%y : memref<?x?x32xf32>)
+  %fewer = memref.subview %all[0, 0, 32] [%n, %t, 16] [1, 1, 1] : memref<?x?x48xf32> to memref<?x?x16xf32, strided<[?, 48, 1], offset: 32>>
+  // CHECK: dispatch.matmul
+  dispatch.matmul ins(%fewer : memref<?x?x16xf32, strided<[?, 48, 1], offset: 32>>) weights(%w : memref<1x16x32xf32>) outs(%y : memref<?x?x32xf32>)
+  return
+}
+
 // CHECK-LABEL: func.func @left_alone
 func.func @left_alone(%x: memref<?x384xf32>, %w: memref<384x384xf32>, %y: memref<?x384xf32>, %xd: memref<?x384xf64>, %wd: memref<12x384x32xf64>,
                       %yd: memref<?x384xf64>, %p: memref<12x384x32xf32>, %xs: memref<?x384xf32, strided<[768, 2]>>) {

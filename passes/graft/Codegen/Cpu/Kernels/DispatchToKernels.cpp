@@ -31,6 +31,33 @@ static SmallVector<ReassociationIndices> rowsOf(int64_t rank) {
   return groups;
 }
 
+/// The size of a memref that its op was given for a dimension.
+static OpFoldResult sizeOf(Value memref, int64_t dim) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (!type.isDynamicDim(dim))
+    return IntegerAttr::get(IndexType::get(memref.getContext()), type.getDimSize(dim));
+  ValueRange sizes;
+  if (auto alloc = memref.getDefiningOp<memref::AllocOp>())
+    sizes = alloc.getDynamicSizes();
+  else if (auto view = memref.getDefiningOp<memref::ViewOp>())
+    sizes = view.getSizes();
+  return sizes.empty() ? OpFoldResult() : OpFoldResult(sizes[type.getDynamicDimIndex(dim)]);
+}
+
+/// `memref` as some columns of all the rows of another, which is rows: its own type may not tell.
+static memref::SubViewOp columnsOf(Value memref) {
+  auto view = memref.getDefiningOp<memref::SubViewOp>();
+  if (!view || !isRows(view.getSource()) || view.getSourceType().getRank() < 3 ||
+      view.getSourceType().getRank() != view.getType().getRank())
+    return nullptr;
+  for (int64_t d = 0, rank = view.getType().getRank(); d < rank; ++d)
+    if (!isOneInteger(view.getMixedStrides()[d]) ||
+        (d + 1 < rank && (!isZeroInteger(view.getMixedOffsets()[d]) ||
+                          view.getMixedSizes()[d] != sizeOf(view.getSource(), d))))
+      return nullptr;
+  return view;
+}
+
 bool graft::isRows(Value memref) {
   auto type = dyn_cast<MemRefType>(memref.getType());
   if (!type || type.getRank() < 1 || !isKernelFloat(type.getElementType()))
@@ -40,7 +67,8 @@ bool graft::isRows(Value memref) {
   if (failed(type.getStridesAndOffset(strides, offset)) || strides.back() != 1)
     return false;
   return type.getRank() <= 2 ||
-         memref::CollapseShapeOp::isGuaranteedCollapsible(type, rowsOf(type.getRank()));
+         memref::CollapseShapeOp::isGuaranteedCollapsible(type, rowsOf(type.getRank())) ||
+         columnsOf(memref);
 }
 
 Value graft::withDynamicOffset(KernelBuilder &b, Value memref) {
@@ -62,6 +90,14 @@ Value graft::viewAsRows(KernelBuilder &b, Value memref) {
                                     memref::getMixedSize(b, b.getLoc(), memref, 0)};
     memref = memref::ExpandShapeOp::create(b, b.getLoc(), ArrayRef<int64_t>{1, type.getDimSize(0)},
                                            memref, {{0, 1}}, sizes);
+  } else if (memref::SubViewOp columns = type.getRank() > 2 ? columnsOf(memref) : nullptr) {
+    Value rows = viewAsRows(b, columns.getSource());
+    OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+    memref = memref::SubViewOp::create(
+        b, b.getLoc(), rows, ArrayRef<OpFoldResult>{zero, columns.getMixedOffsets().back()},
+        ArrayRef<OpFoldResult>{memref::getMixedSize(b, b.getLoc(), rows, 0),
+                               columns.getMixedSizes().back()},
+        ArrayRef<OpFoldResult>{one, one});
   } else if (type.getRank() > 2) {
     memref = memref::CollapseShapeOp::create(b, memref, rowsOf(type.getRank()));
   }
