@@ -117,3 +117,78 @@ func.func @main(%x: tensor<?x?x1xf32> {modular.dims = ["b", "s", "1"]}, %z: tens
   %11 = onnx.MatMul %10, %9 : (tensor<?x?x1x2xf32>, tensor<?x?x2x1xf32>) -> tensor<?x?x1x1xf32>
   return %2, %11 : tensor<?x?x1xf32>, tensor<?x?x1x1xf32>
 }
+
+// -----
+
+// One slot for each row, the greatest of scores and its score: vectors as columns, and no sum.
+
+// CHECK: modular.router @mixture.router(%[[Z:.*]]: tensor<?x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK: %[[C:.*]] = modular.select_top 1 of %[[Z]]
+// CHECK: modular.weigh %[[C]] by %[[Z]] normalized by nothing
+// CHECK: modular.module @mixture.expert.1 function(%[[X:.*]]: tensor<?x1xf32>) -> tensor<?x1xf32> {
+// CHECK: %[[H:.*]] = onnx.Gemm %[[X]], %{{.*}} {transB = 1 : i64}
+// CHECK: %[[R:.*]] = onnx.Relu %[[H]] : (tensor<?x2xf32>) -> tensor<?x2xf32>
+// CHECK: onnx.Gemm %[[R]], %{{.*}} {transB = 1 : i64}
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: onnx.Gather
+// CHECK: %[[Y:.*]] = modular.aggregate weighted_sum
+// CHECK: onnx.Add %{{.*}}, %[[Y]]
+func.func @main(%x: tensor<?x1xf32> {modular.dims = ["n", "1"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x1xf32> {
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %a = onnx.Constant {value = dense<[[[1.0], [2.0]], [[3.0], [4.0]]]> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %b = onnx.Constant {value = dense<[[[5.0, 6.0]], [[7.0, 8.0]]]> : tensor<2x1x2xf32>} : () -> tensor<2x1x2xf32>
+  %v = onnx.ReduceMax %z, %last {keepdims = 0 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %c = onnx.ArgMax %z {axis = -1 : i64, keepdims = 0 : i64} : (tensor<?x2xf32>) -> tensor<?xi64>
+  %0 = onnx.Unsqueeze %x, %last : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %1 = onnx.Gather %a, %c : (tensor<2x2x1xf32>, tensor<?xi64>) -> tensor<?x2x1xf32>
+  %2 = onnx.MatMul %1, %0 : (tensor<?x2x1xf32>, tensor<?x1x1xf32>) -> tensor<?x2x1xf32>
+  %3 = onnx.Relu %2 : (tensor<?x2x1xf32>) -> tensor<?x2x1xf32>
+  %4 = onnx.Gather %b, %c : (tensor<2x1x2xf32>, tensor<?xi64>) -> tensor<?x1x2xf32>
+  %5 = onnx.MatMul %4, %3 : (tensor<?x1x2xf32>, tensor<?x2x1xf32>) -> tensor<?x1x1xf32>
+  %6 = onnx.Squeeze %5, %last : (tensor<?x1x1xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %7 = onnx.Unsqueeze %v, %last : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %8 = onnx.Mul %6, %7 : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %9 = onnx.Add %x, %8 : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  return %9 : tensor<?x1xf32>
+}
+
+// -----
+
+// Chosen by the model's caller: looked up among the numbers that there are, as it was.
+
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[IDS:[a-z0-9]+]]: tensor<?xi64>
+// CHECK: %[[ALL:.*]] = onnx.Constant {value = dense<[0, 1]> : tensor<2xi64>}
+// CHECK: %[[C:.*]] = onnx.Gather %[[ALL]], %[[IDS]] : (tensor<2xi64>, tensor<?xi64>) -> tensor<?xi64>
+// CHECK: onnx.Reshape %[[C]]
+// CHECK: modular.route
+// CHECK: modular.apply
+// CHECK-NOT: onnx.MatMul
+// CHECK: return
+func.func @main(%x: tensor<?x1xf32> {modular.dims = ["n", "1"]}, %ids: tensor<?xi64> {modular.dims = ["n"]}) -> tensor<?x1xf32> {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %a = onnx.Constant {value = dense<[[[1.0, 2.0]], [[3.0, 4.0]]]> : tensor<2x1x2xf32>} : () -> tensor<2x1x2xf32>
+  %b = onnx.Constant {value = dense<[[[5.0], [6.0]], [[7.0], [8.0]]]> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %0 = onnx.Unsqueeze %x, %one : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %1 = onnx.Gather %a, %ids : (tensor<2x1x2xf32>, tensor<?xi64>) -> tensor<?x1x2xf32>
+  %2 = onnx.MatMul %0, %1 : (tensor<?x1x1xf32>, tensor<?x1x2xf32>) -> tensor<?x1x2xf32>
+  %3 = onnx.Tanh %2 : (tensor<?x1x2xf32>) -> tensor<?x1x2xf32>
+  %4 = onnx.Gather %b, %ids : (tensor<2x2x1xf32>, tensor<?xi64>) -> tensor<?x2x1xf32>
+  %5 = onnx.MatMul %3, %4 : (tensor<?x1x2xf32>, tensor<?x2x1xf32>) -> tensor<?x1x1xf32>
+  %6 = onnx.Squeeze %5, %one : (tensor<?x1x1xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  return %6 : tensor<?x1xf32>
+}
+
+// -----
+
+// A table of matrices whose rows are looked up, and no product: no module.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.apply
+// CHECK: return
+func.func @main(%x: tensor<?x2x1xf32> {modular.dims = ["n", "2", "1"]}, %ids: tensor<?xi64> {modular.dims = ["n"]}) -> tensor<?x2x1xf32> {
+  %a = onnx.Constant {value = dense<[[[1.0], [2.0]], [[3.0], [4.0]]]> : tensor<2x2x1xf32>} : () -> tensor<2x2x1xf32>
+  %0 = onnx.Gather %a, %ids : (tensor<2x2x1xf32>, tensor<?xi64>) -> tensor<?x2x1xf32>
+  %1 = onnx.Add %x, %0 : (tensor<?x2x1xf32>, tensor<?x2x1xf32>) -> tensor<?x2x1xf32>
+  return %1 : tensor<?x2x1xf32>
+}

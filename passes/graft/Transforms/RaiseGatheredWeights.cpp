@@ -5,11 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "graft/Analysis/Einsum.h"
 #include "graft/Transforms/RaiseRouting.h"
+
+#include "graft/Analysis/Einsum.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace graft;
@@ -29,85 +33,90 @@ static Value throughReshapes(Value value, llvm::function_ref<bool(Value)> fits) 
   }
 }
 
-/// The last of them.
-static Value farthest(Value value, llvm::function_ref<bool(Value)> fits) {
-  Value last;
-  throughReshapes(value, [&](Value v) {
-    if (fits(v))
-      last = v;
+/// Whether `value` swaps the last two of its operand's dimensions.
+static bool isTransposed(Value value) {
+  auto transpose = value.getDefiningOp<onnx::TransposeOp>();
+  auto perm = transpose ? transpose.getPermAttr() : nullptr;
+  if (!perm || perm.size() < 2)
     return false;
-  });
-  return last;
+  const int64_t last = int64_t(perm.size()) - 1;
+  for (auto [i, axis] : llvm::enumerate(perm.getAsRange<IntegerAttr>()))
+    if (axis.getInt() != (int64_t(i) < last - 1 ? int64_t(i) : 2 * last - 1 - int64_t(i)))
+      return false;
+  return true;
 }
 
 namespace {
 /// What is computed for every slot of every row with weights that are gathered by what is chosen:
-/// `Σ_s w[r, s] · f(x[r]; W[chosen[r, s]])`. Values of (rows · slots, n) or (rows, slots, n) are
-/// called vectors here; rows may be several dimensions.
+/// `Σ_s w[r, s] · f(x[r]; W[chosen[r, s]])`.
+///
+/// A vector for each slot of each row may stand in any shape whose first dimensions are, together,
+/// rows · slots, and which has one dimension more that is not 1: (rows, slots, n),
+/// (rows · slots, 1, n), (rows, slots, n, 1). Modules are built of (rows, n).
 class GatheredWeights {
 public:
   explicit GatheredWeights(SymbolicShapes &shapes) : shapes(shapes) {}
 
-  bool match(Operation *sum);
+  /// A sum over slots.
+  bool matchSum(Operation *root);
+  /// What the one slot of each row gives.
+  bool matchOneSlot(Operation *root);
 
-  Value chosen, weights; ///< (rows, slots)
-  Value input;           ///< (rows, n)
-  Value like;            ///< has the rows' dimensions that the sum has
-  int64_t experts = 0;
+  Value chosen, weights; ///< a number for each slot of each row; without weights all are 1
+  Value input;           ///< (…, n), a vector for each row
+  int64_t experts = 0, slotCount = 0;
+  bool isBounded = false;        ///< what is chosen lies within the experts
   Operation *obstacle = nullptr; ///< what is not understood of matrices that are gathered
 
   /// What module `number` makes of `rows` of the input.
   Value build(GraphBuilder &b, Value rows, int64_t number) const;
+  /// The rows' results in the shape of the root.
+  Value shape(GraphBuilder &b, Value rows, Value root) const;
 
 private:
-  using Dims = ArrayRef<Polynomial>;
-
-  bool matchSum(onnx::ReduceSumOp sum);
+  bool matchReduced(onnx::ReduceSumOp sum);
+  bool matchWeightedSum(onnx::MatMulOp sum);
   bool matchEinsum(onnx::EinsumOp sum);
-  bool matchProduct(onnx::MatMulOp sum);
-  bool matchWeighted(Value vectors, Value scale);
+  bool matchParts(Value data, Value scale);
+  bool setRows(ArrayRef<Polynomial> rowDims, const Polynomial &slotDim);
+  bool findChosen(Value data);
+  bool hasPlace(Value root) const;
+  bool isComplete();
+  bool isWeighed(Value value) const;
+
   /// Looks at how the vectors come about; false if that is not understood.
   bool visit(Value vectors);
   bool visitProduct(Value vectors);
   bool visitEinsum(Value vectors);
   bool visitInput(Value vectors);
-  bool visitOp(Operation *op);
-  /// The vectors of a product, or the input's rows that it repeats, that `value` is a reshape of.
-  Value factorOf(Value value, const Polynomial &size);
+  bool visitOp(Value vectors);
   /// The stacked constant that `value` has been gathered from, by what is chosen.
   Value stackOf(Value value);
-  bool setInput(Value rows, const Polynomial &size);
 
-  Dims dims(Value value) const { return shapes.get(value).dims; }
-  bool hasRank(Value value, unsigned rank) const {
-    return shapes.isKnown(value) && shapes.get(value).rank() == rank;
+  ArrayRef<Polynomial> dims(Value value) const { return shapes.get(value).dims; }
+  static Polynomial product(ArrayRef<Polynomial> dims) {
+    Polynomial all(1);
+    for (const Polynomial &dim : dims)
+      all = all * dim;
+    return all;
   }
-  bool isAtLeast(Value value, unsigned rank) const {
-    return shapes.isKnown(value) && shapes.get(value).rank() >= rank;
+  /// How many of the first dimensions are `count` together.
+  std::optional<size_t> leading(Value value, const Polynomial &count) const;
+  /// The dimension of the vectors, of which there are `count`, in order; the last if all are 1.
+  std::optional<size_t> vectorDim(Value value, const Polynomial &count) const;
+  bool isVectors(Value value) const { return vectorDim(value, positions).has_value(); }
+  Polynomial width(Value value, const Polynomial &count) const {
+    return dims(value)[*vectorDim(value, count)];
   }
-  /// Whether these are, beside those of 1, dimensions of rows and, the last one, of slots; or of
-  /// both in one.
-  bool areSlots(Dims leading) const {
-    if (product(leading) != positions)
-      return false;
-    auto own = llvm::filter_to_vector<4>(leading,
-                                         [](const Polynomial &dim) { return !dim.isConstant(1); });
-    return own.size() < 2 || slots.isConstant(1) || own.back() == slots;
-  }
-  bool isVectors(Value value) const {
-    return isAtLeast(value, 2) && areSlots(dims(value).drop_back());
-  }
+  /// A number for each slot of each row.
   bool isRoute(Value value) const {
-    return isAtLeast(value, 2) && dims(value).back() == slots &&
-           product(dims(value).drop_back()) == rows;
-  }
-  bool isRows(Value value, const Polynomial &size) const {
-    return isAtLeast(value, 2) && product(dims(value).drop_back()) == rows &&
-           dims(value).back() == size;
+    return shapes.isKnown(value) && product(dims(value)) == positions &&
+           leading(value, positions).has_value();
   }
 
   SymbolicShapes &shapes;
-  Polynomial rows, slots, positions;
+  Polynomial rows, positions;
+  llvm::DenseSet<Value> dependent; ///< on what is chosen
 
   /// How a value of vectors is built again, in order of definition.
   struct Step {
@@ -120,6 +129,44 @@ private:
 };
 } // namespace
 
+std::optional<size_t> GatheredWeights::leading(Value value, const Polynomial &count) const {
+  if (!shapes.isKnown(value))
+    return std::nullopt;
+  Polynomial all(1);
+  for (auto [i, dim] : llvm::enumerate(dims(value))) {
+    all = all * dim;
+    if (all == count)
+      return i + 1;
+  }
+  return std::nullopt;
+}
+
+std::optional<size_t> GatheredWeights::vectorDim(Value value, const Polynomial &count) const {
+  std::optional<size_t> first = leading(value, count);
+  if (!first || *first == dims(value).size())
+    return std::nullopt;
+  size_t found = dims(value).size() - 1;
+  bool isFound = false;
+  for (size_t i = *first; i < dims(value).size(); ++i)
+    if (dims(value)[i] != Polynomial(1)) {
+      if (isFound || !dims(value)[i].asConstant())
+        return std::nullopt;
+      found = i;
+      isFound = true;
+    }
+  return found;
+}
+
+/// Whether what is chosen lies within `count`: positions along a dimension of that size.
+static bool liesWithin(SymbolicShapes &shapes, Value chosen, int64_t count) {
+  Value scores;
+  if (auto top = chosen.getDefiningOp<onnx::TopKOp>())
+    scores = isLastAxis(top.getAxis(), top.getX()) ? top.getX() : Value();
+  else if (auto arg = chosen.getDefiningOp<onnx::ArgMaxOp>())
+    scores = isLastAxis(arg.getAxis(), arg.getData()) ? arg.getData() : Value();
+  return scores && shapes.isKnown(scores) && shapes.get(scores).dims.back() == Polynomial(count);
+}
+
 Value GatheredWeights::stackOf(Value value) {
   Operation *op = value.getDefiningOp();
   auto gather = dyn_cast_or_null<onnx::GatherOp>(op);
@@ -128,99 +175,108 @@ Value GatheredWeights::stackOf(Value value) {
     return nullptr;
   Value stack = op->getOperand(0), indices = op->getOperand(1);
   auto type = typeOf(stack);
-  if (!type || type.getRank() < 2 || !isAtLeast(value, type.getRank()) ||
-      !areSlots(dims(value).drop_back(type.getRank() - 1)) || !isStacked(stack, type.getShape()) ||
-      (gatherND && dims(indices).back() != Polynomial(1)))
+  std::optional<size_t> first = leading(value, positions);
+  if (!type || type.getRank() < 2 || type.getRank() > 3 || !first ||
+      dims(value).size() != *first + size_t(type.getRank()) - 1 ||
+      !isStacked(stack, type.getShape()) || (gatherND && dims(indices).back() != Polynomial(1)))
     return nullptr;
-  Value source = throughReshapes(
-      indices, [&](Value v) { return isRoute(v) && v.getDefiningOp<onnx::TopKOp>(); });
-  if (!source || (chosen && chosen != source))
-    return nullptr;
-  // What a TopK chose of so many lies within them.
-  auto top = source.getDefiningOp<onnx::TopKOp>();
-  if (source != top.getIndices() || !isLastAxis(top.getAxis(), top.getX()) ||
-      dims(top.getX()).back() != Polynomial(type.getDimSize(0)))
+  // Numbers below 0 that count from the end are so with a reshape as without.
+  Value source = throughReshapes(indices, [&](Value v) {
+    return isRoute(v) &&
+           !isa_and_nonnull<onnx::ReshapeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::FlattenOp>(
+               v.getDefiningOp());
+  });
+  if (!source || (chosen && chosen != source) || (experts != 0 && experts != type.getDimSize(0)) ||
+      type.getDimSize(0) < 2)
     return nullptr;
   chosen = source;
   experts = type.getDimSize(0);
+  isBounded = liesWithin(shapes, source, experts);
   return stack;
 }
 
-/// The input is the first value that has the rows: what is read of it may have other shapes.
-bool GatheredWeights::setInput(Value value, const Polynomial &size) {
-  Value source = farthest(value, [&](Value v) { return isRows(v, size); });
-  if (!source || (input && input != source))
-    return false;
-  input = source;
-  return true;
-}
-
-/// Each row of the input as often as there are slots.
+/// Each row of the input as often as there are slots, or once where what follows repeats it.
 bool GatheredWeights::visitInput(Value vectors) {
-  Value repeated = throughReshapes(vectors, [&](Value v) {
-    return isa_and_nonnull<onnx::ExpandOp, onnx::TileOp>(v.getDefiningOp());
-  });
-  if (!repeated || !isAtLeast(repeated, 3) || !areSlots(dims(repeated).drop_back()))
+  bool isRepeated = isVectors(vectors);
+  if (!isRepeated && !vectorDim(vectors, rows))
     return false;
-  Value once = repeated.getDefiningOp()->getOperand(0);
-  const Polynomial size = dims(repeated).back();
-  if (!hasRank(once, dims(repeated).size()) || dims(once).drop_back().back() != Polynomial(1) ||
-      dims(once).drop_back(2) != dims(repeated).drop_back(2) || !isRows(once, size) ||
-      !setInput(once, size))
-    return false;
-  steps[vectors] = {Step::Input, {}, {}};
-  return true;
-}
-
-Value GatheredWeights::factorOf(Value value, const Polynomial &size) {
-  Value first =
-      throughReshapes(value, [&](Value v) { return isVectors(v) && dims(v).back() == size; });
-  if (first)
-    return visit(first) ? first : Value();
-  if (slots == Polynomial(1) || !setInput(value, size))
-    return nullptr;
-  steps[value] = {Step::Input, {}, {}};
-  return value;
+  const Polynomial size = width(vectors, isRepeated ? positions : rows);
+  isRepeated &= slotCount != 1;
+  for (Value value = vectors;;) {
+    auto type = typeOf(value);
+    if (!isRepeated && vectorDim(value, rows) == dims(value).size() - 1 &&
+        dims(value).back() == size && type && isa<FloatType>(type.getElementType()) &&
+        *leading(value, rows) == dims(value).size() - 1) {
+      if (input && input != value)
+        return false;
+      input = value;
+      steps[vectors] = {Step::Input, {}, {}};
+      return true;
+    }
+    Operation *op = value.getDefiningOp();
+    if (isa_and_nonnull<onnx::ReshapeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::FlattenOp>(op)) {
+      value = op->getOperand(0);
+      if (!shapes.isKnown(value) || !vectorDim(value, isRepeated ? positions : rows))
+        return false;
+      continue;
+    }
+    if (!isRepeated || !isa_and_nonnull<onnx::ExpandOp, onnx::TileOp>(op))
+      return false;
+    Value once = op->getOperand(0);
+    std::optional<size_t> first = shapes.isKnown(once) ? leading(once, rows) : std::nullopt;
+    if (!first || dims(once).size() != dims(value).size() || *first >= dims(once).size())
+      return false;
+    // The dimension behind the rows', and no other.
+    for (size_t i = 0; i < dims(once).size(); ++i)
+      if (i == *first ? dims(once)[i] != Polynomial(1) || dims(value)[i] != Polynomial(slotCount)
+                      : dims(once)[i] != dims(value)[i])
+        return false;
+    value = once;
+    isRepeated = false;
+  }
 }
 
 /// A gathered matrix times a vector, as a matrix of one column or one row.
 bool GatheredWeights::visitProduct(Value vectors) {
   Value product = throughReshapes(
       vectors, [](Value v) { return v.getDefiningOp<onnx::MatMulOp>() != nullptr; });
-  if (!product || !isAtLeast(product, 3) || !areSlots(dims(product).drop_back(2)))
+  if (!product || !isVectors(product) || width(product, positions) != width(vectors, positions))
     return false;
   auto matmul = product.getDefiningOp<onnx::MatMulOp>();
-  Value stack = stackOf(matmul.getA());
-  const bool isColumn = stack != nullptr;
-  if (!isColumn)
-    stack = stackOf(matmul.getB());
-  Value wide = isColumn ? matmul.getB() : matmul.getA();
-  if (!stack || typeOf(stack).getRank() != 3 || !hasRank(wide, dims(product).size()))
-    return false;
-  ArrayRef<Polynomial> matrix = dims(wide).take_back(2);
-  // The same vector, not a part of it.
-  Value first = matrix[isColumn] == Polynomial(1) ? factorOf(wide, matrix[!isColumn]) : Value();
-  if (!first)
-    return false;
-  steps[vectors] = {Step::Product, first, stack, !isColumn};
-  return true;
+  for (auto [gathered, wide, isColumn] : {std::tuple(matmul.getA(), matmul.getB(), true),
+                                          std::tuple(matmul.getB(), matmul.getA(), false)}) {
+    const bool isSwapped = isTransposed(gathered);
+    Value stack = stackOf(isSwapped ? gathered.getDefiningOp()->getOperand(0) : gathered);
+    if (!stack || typeOf(stack).getRank() != 3 || !shapes.isKnown(wide))
+      continue;
+    // Vectors lie along what the product sums over, each in the place of its matrix.
+    const size_t rank = dims(gathered).size();
+    if (dims(wide).size() != rank || dims(wide)[isColumn ? rank - 1 : rank - 2] != Polynomial(1) ||
+        dims(wide)[isColumn ? rank - 2 : rank - 1] !=
+            dims(gathered)[isColumn ? rank - 1 : rank - 2])
+      return false;
+    if (!visit(wide))
+      return false;
+    steps[vectors] = {Step::Product, wide, stack, isColumn == isSwapped};
+    return true;
+  }
+  return false;
 }
 
 /// The same as an Einsum, whose labels of rows and slots come first.
 bool GatheredWeights::visitEinsum(Value vectors) {
   auto op = vectors.getDefiningOp<onnx::EinsumOp>();
   auto equation = op ? EinsumEquation::of(op, shapes) : std::nullopt;
-  if (!equation || op.getInputs().size() != 2)
+  if (!equation || op.getInputs().size() != 2 || equation->result.empty())
     return false;
   for (unsigned number : {0u, 1u}) {
     ArrayRef<int> matrices = equation->operands[number], factors = equation->operands[1 - number],
-                  result = equation->result;
-    ArrayRef<int> leading = result.drop_back();
+                  leading = ArrayRef(equation->result).drop_back();
     if (matrices.size() != leading.size() + 2 || matrices.take_front(leading.size()) != leading ||
-        factors.empty() ||
+        factors.empty() || leading.empty() ||
         (factors.drop_back() != leading && factors.drop_back() != leading.drop_back()))
       continue;
-    const int out = result.back(), in = factors.back();
+    const int out = equation->result.back(), in = factors.back();
     ArrayRef<int> matrix = matrices.take_back(2);
     const bool isTransposed = matrix[1] == out;
     Value stack = matrix[!isTransposed] == in && matrix[isTransposed] == out && in != out &&
@@ -230,51 +286,23 @@ bool GatheredWeights::visitEinsum(Value vectors) {
     if (!stack || typeOf(stack).getRank() != 3)
       continue;
     Value factor = op.getInputs()[1 - number];
-    Value first = factorOf(factor, dims(factor).back());
-    if (!first)
+    if (!visit(factor))
       return false;
-    steps[vectors] = {Step::Product, first, stack, isTransposed};
+    steps[vectors] = {Step::Product, factor, stack, isTransposed};
     return true;
   }
   return false;
 }
 
-bool GatheredWeights::visit(Value vectors) {
-  if (steps.contains(vectors))
-    return true;
-  if (!isVectors(vectors) || !dims(vectors).back().asConstant())
-    return false;
-  if (visitInput(vectors) || visitProduct(vectors) || visitEinsum(vectors))
-    return true;
-  if (Value stack = stackOf(vectors)) {
-    steps[vectors] = {Step::Parameter, {}, stack};
-    return typeOf(stack).getRank() == 2;
-  }
-  // Through another shape and back.
-  Value same = throughReshapes(vectors, [&](Value v) {
-    return v != vectors && isVectors(v) && dims(v).back() == dims(vectors).back();
-  });
-  if (same) {
-    if (!visit(same))
-      return false;
-    steps[vectors] = {Step::Same, same, {}};
-    return true;
-  }
+/// An op that treats vectors along the last dimension alone, or elements.
+bool GatheredWeights::visitOp(Value vectors) {
   Operation *op = vectors.getDefiningOp();
-  if (!op || !visitOp(op))
-    return false;
-  for (Value result : op->getResults())
-    if (!dims(result).back().asConstant())
-      return false;
-  steps[vectors] = {Step::Op, {}, {}};
-  return true;
-}
-
-bool GatheredWeights::visitOp(Operation *op) {
+  const size_t rank = dims(vectors).size(), dim = *vectorDim(vectors, positions);
   if (auto slice = dyn_cast<onnx::SliceOp>(op)) {
     // Along the vectors, from and to what is known.
     auto axes = slice.getAxes() ? shapes.constantElements(slice.getAxes()) : std::nullopt;
-    return axes && axes->size() == 1 && isLastAxis(axes->front(), slice.getData()) &&
+    return dim == rank - 1 && axes && axes->size() == 1 &&
+           (axes->front() == int64_t(rank) - 1 || axes->front() == -1) &&
            shapes.constantElements(slice.getStarts()) && shapes.constantElements(slice.getEnds()) &&
            (!slice.getSteps() || shapes.constantElements(slice.getSteps())) &&
            visit(slice.getData());
@@ -283,54 +311,143 @@ bool GatheredWeights::visitOp(Operation *op) {
     obstacle = obstacle ? obstacle : op;
     return false;
   }
-  ArrayRef<Polynomial> leading = dims(op->getResult(0)).drop_back();
   for (Value operand : op->getOperands()) {
-    if (operand.getDefiningOp<onnx::ConstantOp>())
+    if (operand.getDefiningOp<onnx::ConstantOp>()) {
+      auto type = typeOf(operand);
+      if (dim != rank - 1 && type.getNumElements() != 1)
+        return false;
       continue;
-    // What broadcasts along rows or slots is the input's, or none.
-    const bool isOwn = isVectors(operand) && dims(operand).drop_back() == leading;
-    if (!(isOwn ? visit(operand)
-                : isAtLeast(operand, 2) && dims(operand).drop_back(2) == leading.drop_back() &&
-                      dims(operand).drop_back().back() == Polynomial(1) &&
-                      factorOf(operand, dims(operand).back())))
+    }
+    // Each vector beside its own.
+    if (!visit(operand) || dims(operand).size() != rank)
+      return false;
+    const bool isOfRows = !isVectors(operand);
+    const size_t own = *vectorDim(operand, isOfRows ? rows : positions);
+    if (own != dim && dims(operand)[own] != Polynomial(1))
       return false;
   }
+  return llvm::all_of(op->getResults(), [&](Value result) {
+    return isVectors(result) && vectorDim(result, positions) == dim;
+  });
+}
+
+bool GatheredWeights::visit(Value vectors) {
+  if (steps.contains(vectors))
+    return true;
+  if (!shapes.isKnown(vectors))
+    return false;
+  if (!dependent.contains(vectors))
+    return visitInput(vectors);
+  if (!isVectors(vectors))
+    return false;
+  if (visitProduct(vectors) || visitEinsum(vectors))
+    return true;
+  if (Value stack = stackOf(vectors)) {
+    steps[vectors] = {Step::Parameter, {}, stack};
+    return typeOf(stack).getRank() == 2;
+  }
+  Operation *op = vectors.getDefiningOp();
+  if (!op)
+    return false;
+  // Through another shape.
+  if (isa<onnx::ReshapeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::FlattenOp>(op)) {
+    Value same = op->getOperand(0);
+    if (!shapes.isKnown(same) || !isVectors(same) ||
+        width(same, positions) != width(vectors, positions) || !visit(same))
+      return false;
+    steps[vectors] = {Step::Same, same, {}};
+    return true;
+  }
+  if (!visitOp(vectors))
+    return false;
+  steps[vectors] = {Step::Op, {}, {}};
   return true;
 }
 
-bool GatheredWeights::matchWeighted(Value vectors, Value scale) {
-  weights = farthest(scale, [&](Value v) { return isRoute(v); });
-  if (weights && visit(vectors) && input && chosen)
-    return true;
-  steps.clear();
-  input = chosen = nullptr;
-  return false;
+bool GatheredWeights::setRows(ArrayRef<Polynomial> rowDims, const Polynomial &slotDim) {
+  std::optional<int64_t> slots = slotDim.asConstant();
+  if (!slots || *slots < 1 || rowDims.empty())
+    return false;
+  slotCount = *slots;
+  rows = product(rowDims);
+  positions = rows * slotDim;
+  return true;
 }
 
-bool GatheredWeights::matchSum(onnx::ReduceSumOp sum) {
-  auto axis = sum.getAxes() ? integerOf(sum.getAxes()) : std::nullopt;
+/// What stacked matrices are gathered by, of those that `data` is made of; and what depends on it.
+bool GatheredWeights::findChosen(Value data) {
+  llvm::SetVector<Value> values;
+  values.insert(data);
+  for (size_t i = 0; i < values.size() && i < 256 && !chosen; ++i)
+    if (Operation *op = values[i].getDefiningOp()) {
+      if (isa<onnx::GatherOp, onnx::GatherNDOp>(op) && typeOf(op->getOperand(0)) &&
+          typeOf(op->getOperand(0)).getRank() == 3)
+        stackOf(values[i]);
+      else
+        values.insert(op->operand_begin(), op->operand_end());
+    }
+  if (!chosen)
+    return false;
+  SmallVector<Value> open{chosen};
+  while (!open.empty())
+    for (Operation *user : open.pop_back_val().getUsers())
+      if (!isa<onnx::ShapeOp, onnx::SizeOp>(user)) // how many is no matter of which
+        for (Value result : user->getResults())
+          if (dependent.insert(result).second)
+            open.push_back(result);
+  return true;
+}
+
+/// `data` has a vector for each slot, and `scale`, unless it is null, their weights.
+bool GatheredWeights::matchParts(Value data, Value scale) {
+  steps.clear();
+  input = weights = nullptr;
+  if (!isVectors(data) || !dependent.contains(data))
+    return false;
+  if (scale) {
+    weights = throughReshapes(scale, [&](Value v) {
+      return isRoute(v) &&
+             !isa_and_nonnull<onnx::ReshapeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::FlattenOp>(
+                 v.getDefiningOp());
+    });
+    if (!weights)
+      return false;
+  }
+  return visit(data) && input &&
+         llvm::any_of(steps, [](const auto &step) { return step.second.kind == Step::Product; });
+}
+
+bool GatheredWeights::matchReduced(onnx::ReduceSumOp sum) {
   Value data = sum.getData();
-  if (!axis || sum.getKeepdims() != 0 || !isAtLeast(data, 3))
+  auto axis = sum.getAxes() ? integerOf(sum.getAxes()) : std::nullopt;
+  if (!axis || !shapes.isKnown(data))
     return false;
-  const int64_t rank = dims(data).size();
-  if ((*axis != rank - 2 && *axis != -2) || !dims(data)[rank - 2].asConstant())
+  const int64_t rank = int64_t(dims(data).size()), at = *axis < 0 ? *axis + rank : *axis;
+  if (at < 1 || at >= rank || !setRows(dims(data).take_front(at), dims(data)[at]) ||
+      !isVectors(data) || !findChosen(data))
     return false;
-  rows = product(dims(data).drop_back(2));
-  slots = dims(data)[rank - 2];
-  positions = rows * slots;
   Value product =
       throughReshapes(data, [](Value v) { return v.getDefiningOp<onnx::MulOp>() != nullptr; });
-  if (!product || !isVectors(product) || dims(product).back() != dims(data).back())
-    return false;
-  auto mul = product.getDefiningOp<onnx::MulOp>();
-  for (auto [result, scale] :
-       {std::pair(mul.getA(), mul.getB()), std::pair(mul.getB(), mul.getA())})
-    if (isVectors(scale) && dims(scale).back() == Polynomial(1) && isVectors(result) &&
-        matchWeighted(result, scale))
+  if (product && isVectors(product) && width(product, positions) == width(data, positions)) {
+    auto mul = product.getDefiningOp<onnx::MulOp>();
+    if (matchParts(mul.getA(), mul.getB()) || matchParts(mul.getB(), mul.getA()))
       return true;
-  return false;
+  }
+  return matchParts(data, {});
 }
 
+/// (…, 1, slots) · (…, slots, n).
+bool GatheredWeights::matchWeightedSum(onnx::MatMulOp sum) {
+  Value scale = sum.getA(), data = sum.getB();
+  if (!shapes.isKnown(scale) || !shapes.isKnown(data))
+    return false;
+  const size_t rank = dims(data).size();
+  return rank >= 3 && dims(scale).size() == rank && dims(scale)[rank - 2] == Polynomial(1) &&
+         setRows(dims(data).drop_back(2), dims(data)[rank - 2]) && isVectors(data) &&
+         findChosen(data) && matchParts(data, scale);
+}
+
+/// (…, slots) and (…, slots, n) to (…, n).
 bool GatheredWeights::matchEinsum(onnx::EinsumOp sum) {
   auto equation = EinsumEquation::of(sum, shapes);
   if (!equation || sum.getInputs().size() != 2 || equation->result.size() < 2)
@@ -343,48 +460,86 @@ bool GatheredWeights::matchEinsum(onnx::EinsumOp sum) {
         llvm::is_contained(equation->result, route.back()) ||
         ArrayRef(equation->operands[1 - number]) != ArrayRef(all))
       continue;
-    Value scale = sum.getInputs()[number], vectors = sum.getInputs()[1 - number];
-    rows = product(dims(scale).drop_back());
-    slots = dims(scale).back();
-    positions = rows * slots;
-    if (slots.asConstant() && dims(vectors).drop_back() == dims(scale) &&
-        matchWeighted(vectors, scale))
+    Value scale = sum.getInputs()[number], data = sum.getInputs()[1 - number];
+    if (setRows(dims(scale).drop_back(), dims(scale).back()) && isVectors(data) &&
+        findChosen(data) && matchParts(data, scale))
       return true;
   }
   return false;
 }
 
-/// Weights as a row, (rows, 1, slots), times vectors.
-bool GatheredWeights::matchProduct(onnx::MatMulOp sum) {
-  Value scale = sum.getA(), vectors = sum.getB();
-  if (!isAtLeast(scale, 3) || !hasRank(vectors, dims(scale).size()) ||
-      !dims(scale).drop_back().back().isConstant(1) || !dims(scale).back().asConstant() ||
-      dims(vectors).drop_back(2) != dims(scale).drop_back(2))
-    return false;
-  rows = product(dims(scale).drop_back(2));
-  slots = dims(scale).back();
-  positions = rows * slots;
-  return isVectors(vectors) && matchWeighted(vectors, scale);
+/// Whether all that is gathered by what is chosen is part of it.
+bool GatheredWeights::isComplete() {
+  llvm::DenseSet<Value> used;
+  for (const auto &[value, step] : steps)
+    if (step.stack)
+      used.insert(step.stack);
+  return llvm::all_of(dependent, [&](Value value) {
+    Value stack = stackOf(value);
+    return !stack || used.contains(stack);
+  });
 }
 
-bool GatheredWeights::match(Operation *op) {
-  if (!isAtLeast(op->getResult(0), 2))
+/// What is multiplied with a weight for each vector of `value`, alone, is not through.
+bool GatheredWeights::isWeighed(Value value) const {
+  while (value.hasOneUse()) {
+    Operation *user = *value.getUsers().begin();
+    if (auto mul = dyn_cast<onnx::MulOp>(user)) {
+      Value scale = mul.getA() == value ? mul.getB() : mul.getA();
+      return isRoute(scale) && !dependent.contains(scale);
+    }
+    if (!isa<onnx::ReshapeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::FlattenOp>(user))
+      return false;
+    value = user->getResult(0);
+  }
+  return false;
+}
+
+/// One slot: no sum is left of it.
+bool GatheredWeights::matchOneSlot(Operation *root) {
+  Value result = root->getResult(0);
+  if (!shapes.isKnown(result) || dims(result).size() < 2)
     return false;
-  Dims leading = dims(op->getResult(0)).drop_back();
-  bool isMatched = false;
-  if (auto sum = dyn_cast<onnx::ReduceSumOp>(op))
-    isMatched = matchSum(sum);
-  else if (auto einsum = dyn_cast<onnx::EinsumOp>(op))
-    isMatched = matchEinsum(einsum);
-  else if (auto product = dyn_cast<onnx::MatMulOp>(op))
-    if ((isMatched = matchProduct(product)))
-      leading = leading.drop_back();
-  if (!isMatched)
+  size_t last = dims(result).size() - 1;
+  if (last > 1 && dims(result)[last] == Polynomial(1))
+    --last;
+  if (!setRows(dims(result).take_front(last), Polynomial(1)) || !isVectors(result) ||
+      !findChosen(result))
     return false;
-  for (Value value : {input, chosen, weights})
-    if (dims(value).drop_back() == leading)
-      like = value;
-  return like != nullptr;
+  if (isWeighed(result))
+    return false;
+  if (auto mul = dyn_cast<onnx::MulOp>(root))
+    if (matchParts(mul.getA(), mul.getB()) || matchParts(mul.getB(), mul.getA()))
+      return isComplete() && hasPlace(result);
+  return matchParts(result, {}) && isComplete() && hasPlace(result);
+}
+
+/// Whether the rows' results can be put in the place of the root's.
+bool GatheredWeights::hasPlace(Value root) const {
+  std::optional<size_t> first = leading(root, rows);
+  return first && vectorDim(root, rows) &&
+         (*first == 1 || dims(root).take_front(*first) == dims(input).drop_back());
+}
+
+bool GatheredWeights::matchSum(Operation *root) {
+  auto sum = dyn_cast<onnx::ReduceSumOp>(root);
+  auto product = dyn_cast<onnx::MatMulOp>(root);
+  auto einsum = dyn_cast<onnx::EinsumOp>(root);
+  return ((sum && matchReduced(sum)) || (product && matchWeightedSum(product)) ||
+          (einsum && matchEinsum(einsum))) &&
+         hasPlace(root->getResult(0));
+}
+
+Value GatheredWeights::shape(GraphBuilder &b, Value rows, Value root) const {
+  const size_t first = *leading(root, this->rows);
+  if (first > 1)
+    rows = b.vectorsLike(rows, input);
+  // Then the dimensions of 1 around the vectors.
+  const size_t dim = *vectorDim(root, this->rows);
+  for (size_t i = first; i < dims(root).size(); ++i)
+    if (i != dim)
+      rows = b.unsqueeze(rows, int64_t(i));
+  return rows;
 }
 
 Value GatheredWeights::build(GraphBuilder &b, Value rows, int64_t number) const {
@@ -420,24 +575,23 @@ Value GatheredWeights::build(GraphBuilder &b, Value rows, int64_t number) const 
     }
     case Step::Op: {
       Operation *op = value.getDefiningOp();
-      for (Value operand : op->getOperands())
+      const bool isSlice = isa<onnx::SliceOp>(op);
+      for (auto [i, operand] : llvm::enumerate(op->getOperands()))
         if (!mapping.contains(operand)) {
           auto elements = shapes.constantElements(operand);
-          mapping.map(operand, elements && !operand.getDefiningOp<onnx::ConstantOp>()
+          if (isSlice && i == 3)
+            elements = {-1};
+          mapping.map(operand, elements && (isSlice || !operand.getDefiningOp<onnx::ConstantOp>())
                                    ? b.integers(*elements)
                                    : b.clone(*operand.getDefiningOp())->getResult(0));
         }
-      Value last = isa<onnx::SliceOp>(op) ? b.integers(-1) : Value();
       Operation *clone = b.clone(*op, mapping);
-      for (auto [result, original] : llvm::zip(clone->getResults(), op->getResults()))
-        result.setType(
-            RankedTensorType::get({ShapedType::kDynamic, *dims(original).back().asConstant()},
-                                  typeOf(original).getElementType()));
-      // Along the vectors, which are those of a matrix now.
       if (clone->hasAttr("axis"))
         clone->setAttr("axis", b.getI64IntegerAttr(-1));
-      if (auto slice = dyn_cast<onnx::SliceOp>(clone))
-        slice.getAxesMutable().assign(last);
+      for (auto [result, original] : llvm::zip(clone->getResults(), op->getResults()))
+        result.setType(
+            RankedTensorType::get({ShapedType::kDynamic, *width(original, positions).asConstant()},
+                                  typeOf(original).getElementType()));
       break;
     }
     }
@@ -445,17 +599,20 @@ Value GatheredWeights::build(GraphBuilder &b, Value rows, int64_t number) const 
   return mapping.lookup(last);
 }
 
-bool graft::raise::raiseGatheredWeights(Raising &raising, Operation *op) {
-  auto product = dyn_cast<onnx::MatMulOp>(op);
-  auto row = product ? typeOf(product.getA()) : nullptr;
-  auto type = typeOf(op->getResult(0));
-  if (!isa<onnx::ReduceSumOp, onnx::EinsumOp, onnx::MatMulOp>(op) || !type ||
-      !isa<FloatType>(type.getElementType()) ||
-      (product && (!row || row.getRank() < 3 || row.getDimSize(row.getRank() - 2) != 1)))
+bool graft::raise::gathersMatrices(func::FuncOp main) {
+  return llvm::any_of(main.getBody().front(), [](Operation &op) {
+    auto stack = isa<onnx::GatherOp, onnx::GatherNDOp>(op) ? typeOf(op.getOperand(0)) : nullptr;
+    return stack && stack.getRank() == 3 && isStacked(op.getOperand(0), stack.getShape());
+  });
+}
+
+bool graft::raise::raiseGatheredWeights(Raising &raising, Operation *op, bool isSum) {
+  auto type = op->getNumResults() == 1 ? typeOf(op->getResult(0)) : nullptr;
+  if (!type || type.getRank() < 2 || !isa<FloatType>(type.getElementType()))
     return false;
   GatheredWeights gathered(raising.shapes());
-  if (!gathered.match(op)) {
-    if (gathered.experts != 0 && gathered.obstacle)
+  if (isSum ? !gathered.matchSum(op) : !gathered.matchOneSlot(op)) {
+    if (isSum && gathered.experts != 0 && gathered.obstacle)
       raising.leave(gathered.obstacle, "weights are gathered by what is chosen, but an expert "
                                        "computes what is not seen as a function of one row");
     return false;
@@ -463,14 +620,21 @@ bool graft::raise::raiseGatheredWeights(Raising &raising, Operation *op) {
   OpBuilder builder(op);
   GraphBuilder b(op->getLoc(), builder);
   MixtureBuilder mixture(raising.module, op, gathered.experts);
+  Value chosen = gathered.chosen;
+  if (!gathered.isBounded) {
+    // Refuses what is outside, and counts from the end what is below 0, as the gathers did.
+    SmallVector<int64_t> all(gathered.experts);
+    std::iota(all.begin(), all.end(), 0);
+    auto same = RankedTensorType::get(typeOf(chosen).getShape(), b.getI64Type());
+    chosen = onnx::GatherOp::create(b, same, b.integers(all), chosen, b.getI64IntegerAttr(0));
+  }
   SmallVector<Value> routed;
-  buildRouter(b, mixture, Gates{{}, gathered.chosen, gathered.weights}, routed);
-  Value rows = typeOf(gathered.input).getRank() == 2 ? gathered.input : b.rowsOf(gathered.input);
+  buildRouter(b, mixture, Gates{{}, chosen, gathered.weights, gathered.slotCount}, routed);
+  const bool isMatrix = typeOf(gathered.input).getRank() == 2;
+  Value input = isMatrix ? gathered.input : b.rowsOf(gathered.input);
   for (int64_t number = 0; number < gathered.experts; ++number)
     mixture.addExpert(
-        rows, [&](GraphBuilder &b, ValueRange v) { return gathered.build(b, v[0], number); });
-  Value result = b.vectorsLike(mixture.build(routed, rows), gathered.like);
-  if (product)
-    result = b.unsqueeze(result, type.getRank() - 2);
+        input, [&](GraphBuilder &b, ValueRange v) { return gathered.build(b, v[0], number); });
+  Value result = gathered.shape(b, mixture.build(routed, input), op->getResult(0));
   return raising.replace(mixture, op, result, "gathered weights");
 }

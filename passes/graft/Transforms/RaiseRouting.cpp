@@ -201,8 +201,24 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
       if (isa<onnx::AddOp, onnx::ReduceSumOp, onnx::MatMulOp, onnx::EinsumOp>(op))
         candidates.push_back(&op);
     bool anyRaised = false;
+    const bool isGathering = raise::gathersMatrices(main);
     for (Operation *op : candidates)
-      anyRaised |= raise::raiseGatedSum(raising, op) || raise::raiseGatheredWeights(raising, op);
+      anyRaised |= raise::raiseGatedSum(raising, op) ||
+                   (isGathering && raise::raiseGatheredWeights(raising, op, /*isSum=*/true));
+    return isGathering ? raiseSlots(raising, main) || anyRaised : anyRaised;
+  }
+
+  /// What no sum is over, of what sums have left.
+  static bool raiseSlots(raise::Raising &raising, func::FuncOp main) {
+    removeDead(main);
+    raising.changed();
+    SmallVector<Operation *> candidates;
+    for (Operation &op : main.getBody().front())
+      if (isa<onnx::AddOp, onnx::MulOp, onnx::MatMulOp>(op))
+        candidates.push_back(&op);
+    bool anyRaised = false;
+    for (Operation *op : candidates)
+      anyRaised |= !op->use_empty() && raise::raiseGatheredWeights(raising, op, /*isSum=*/false);
     return anyRaised;
   }
 

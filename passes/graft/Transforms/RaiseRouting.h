@@ -158,8 +158,11 @@ private:
 /// are of one router and all branches start from one value.
 bool raiseGatedSum(Raising &raising, mlir::Operation *op);
 
-/// A sum over slots of what weights that are gathered for each slot of each row make of the row.
-bool raiseGatheredWeights(Raising &raising, mlir::Operation *op);
+/// Whether matrices are gathered of stacked ones anywhere.
+bool gathersMatrices(mlir::func::FuncOp main);
+/// A sum over slots of what weights that are gathered for each slot of each row make of the row; or
+/// without a sum, what they make of it where a row has one slot.
+bool raiseGatheredWeights(Raising &raising, mlir::Operation *op, bool isSum);
 
 /// A loop over experts, unrolled: each step adds what one expert makes of the rows that it is
 /// chosen for. `seen` are steps of loops that were looked at. A loop of which an export froze what
