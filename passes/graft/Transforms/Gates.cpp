@@ -32,22 +32,28 @@ RankedTensorType graft::raise::typeOf(Value value) {
   return dyn_cast<RankedTensorType>(value.getType());
 }
 
-bool graft::raise::isZero(Value value) {
+/// What a value is everywhere: a constant, or one that is repeated to a shape.
+static std::optional<double> splatOf(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto expand = dyn_cast_or_null<onnx::ExpandOp>(op))
-    return isZero(expand.getInput());
+    return splatOf(expand.getInput());
   DenseElementsAttr elements;
   if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op))
     elements = dyn_cast<DenseElementsAttr>(constant.getValue());
   if (auto fill = dyn_cast_or_null<onnx::ConstantOfShapeOp>(op)) {
     if (!fill.getValue())
-      return true;
+      return 0;
     elements = dyn_cast<DenseElementsAttr>(*fill.getValue());
   }
-  if (elements)
-    return elements.isSplat() && isa<FloatType>(elements.getElementType()) &&
-           elements.getSplatValue<APFloat>().isZero();
-  auto constant = dyn_cast_or_null<onnx::ConstantOp>(op);
+  if (!elements || !elements.isSplat() || !isa<FloatType>(elements.getElementType()))
+    return std::nullopt;
+  return elements.getSplatValue<APFloat>().convertToDouble();
+}
+
+bool graft::raise::isZero(Value value) {
+  if (std::optional<double> all = splatOf(value))
+    return *all == 0;
+  auto constant = value.getDefiningOp<onnx::ConstantOp>();
   auto weight = constant ? dyn_cast<WeightAttr>(constant.getValue()) : nullptr;
   if (!weight || !isa<FloatType>(getElementTypeOrSelf(value.getType())))
     return false;
@@ -55,6 +61,9 @@ bool graft::raise::isZero(Value value) {
   auto bytes = store.lookup(weight.getKey());
   return bytes && llvm::all_of(*bytes, [](char byte) { return byte == 0; });
 }
+
+/// Whether a softmax of it makes 0 of all that is not put in its place.
+static bool isLowest(Value value) { return splatOf(value).value_or(0) <= -1e4; }
 
 bool graft::raise::isParameter(Value value) {
   return isa_and_nonnull<onnx::ConstantOp, SiteOp, AdaptOp>(value.getDefiningOp());
@@ -136,17 +145,36 @@ static Value scoresOfGreatest(const Gates &gates) {
              : Value();
 }
 
+/// A scatter of what is chosen by the k greatest into `shares`, which are what `isRest` takes else.
+static onnx::ScatterElementsOp scatterOfChosen(Value shares, function_ref<bool(Value)> isRest) {
+  auto scatter = shares.getDefiningOp<onnx::ScatterElementsOp>();
+  return scatter && isLastAxis(scatter.getAxis(), shares) && isRest(scatter.getData()) &&
+                 scatter.getReduction() == "none" &&
+                 scatter.getIndices().getDefiningOp<onnx::TopKOp>()
+             ? scatter
+             : nullptr;
+}
+
+/// Whether some of the scores are such that a softmax makes 0 of them.
+static bool areMasked(Value scores) {
+  if (auto where = scores.getDefiningOp<onnx::WhereOp>())
+    return isLowest(where.getX()) || isLowest(where.getY());
+  auto scatter = scores.getDefiningOp<onnx::ScatterElementsOp>();
+  return scatter && isLowest(scatter.getData());
+}
+
 void graft::raise::buildRouter(GraphBuilder &b, MixtureBuilder &mixture, Gates gates,
                                SmallVectorImpl<Value> &routed) {
   if (gates.shares) {
-    // Zeros, but for what is chosen.
-    if (auto scatter = gates.shares.getDefiningOp<onnx::ScatterElementsOp>();
-        scatter && isLastAxis(scatter.getAxis(), gates.shares) && isZero(scatter.getData()) &&
-        scatter.getReduction() == "none" && scatter.getIndices().getDefiningOp<onnx::TopKOp>()) {
+    auto softmax = gates.shares.getDefiningOp<onnx::SoftmaxOp>();
+    bool isOfScores = softmax && isLastAxis(softmax.getAxis(), gates.shares);
+    auto kept = isOfScores ? scatterOfChosen(softmax.getInput(), isLowest) : nullptr;
+    if (auto scatter = scatterOfChosen(gates.shares, isZero)) {
       gates = {{}, scatter.getIndices(), scatter.getUpdates()};
+    } else if (kept) {
+      gates = {{}, kept.getIndices(), b.softmax(kept.getUpdates())};
     } else {
-      auto softmax = gates.shares.getDefiningOp<onnx::SoftmaxOp>();
-      const bool isOfScores = softmax && isLastAxis(softmax.getAxis(), gates.shares);
+      isOfScores = isOfScores && !areMasked(softmax.getInput());
       routed.push_back(b.rowsOf(isOfScores ? softmax.getInput() : gates.shares));
       mixture.route(routed, [&](GraphBuilder &b, ValueRange v) -> std::pair<Value, Value> {
         if (!isOfScores)
