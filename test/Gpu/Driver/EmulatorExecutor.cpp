@@ -4,7 +4,8 @@
 //===----------------------------------------------------------------------===//
 //
 // GRAFT_EMULATOR_IR names what `graft compile --emit nvvm` yields for the library that is loaded;
-// GRAFT_EMULATOR_SCHEDULE is the number of one of the emulator's schedules, 0 unless given.
+// GRAFT_EMULATOR_SCHEDULE is the number of one of the emulator's schedules, 0 unless given; to the
+// file GRAFT_EMULATOR_TRAFFIC, if it is set, goes a line for each launch, of what it moved.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,6 +14,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 using namespace graft::emulator;
 
@@ -48,13 +50,27 @@ public:
     const size_t number = schedule ? size_t(std::atoi(schedule)) : 0;
     if (number >= schedules().size())
       return "there is no such schedule";
-    llvm::Error error = program->run(
-        {launch.kernel, launch.blocks[0], launch.threads[0], launch.sharedBytes, launch.arguments},
-        memory, schedules()[number]);
-    return error ? llvm::toString(std::move(error)) : "";
+    Traffic traffic;
+    Launch emulated{launch.kernel, launch.blocks[0], launch.threads[0], launch.sharedBytes,
+                    launch.arguments};
+    emulated.traffic = &traffic;
+    if (llvm::Error error = program->run(emulated, memory, schedules()[number]))
+      return llvm::toString(std::move(error));
+    return report(launch.kernel, traffic);
   }
 
 private:
+  static std::string report(const char *kernel, const Traffic &traffic) {
+    const char *path = std::getenv("GRAFT_EMULATOR_TRAFFIC");
+    if (!path)
+      return "";
+    std::ofstream file(path, std::ios::app);
+    file << kernel << " read=" << traffic.read << " written=" << traffic.written
+         << " accesses=" << traffic.accesses << " wide=" << traffic.wide
+         << " products=" << traffic.products << "\n";
+    return file ? "" : "cannot write GRAFT_EMULATOR_TRAFFIC";
+  }
+
   std::unique_ptr<Program> program;
 };
 } // namespace

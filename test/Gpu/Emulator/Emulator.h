@@ -24,6 +24,14 @@ struct Allocation {
   uint64_t bytes;
 };
 
+/// What all threads of a launch did.
+struct Traffic {
+  /// Bytes of global memory, and in how many accesses of a thread, of which so many of 16 bytes.
+  uint64_t read = 0, written = 0, accesses = 0, wide = 0;
+  /// Multiplications of elements by tensor cores.
+  uint64_t products = 0;
+};
+
 struct Launch {
   std::string kernel;
   uint32_t blocks, threads;
@@ -34,6 +42,8 @@ struct Launch {
   /// Whether unordered accesses to shared memory, and to what another block has stored in global
   /// memory, are errors.
   bool races = true;
+  /// Added to, unless null.
+  Traffic *traffic = nullptr;
 };
 
 /// Which thread runs next when one cannot go on.

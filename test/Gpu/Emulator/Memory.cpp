@@ -132,6 +132,14 @@ bool Memory::global(const char *at, uint64_t bytes, Access access, uint32_t site
   const Region *region = find(globals, place);
   if (!region || place - region->begin + bytes > region->bytes)
     return fail(at, bytes, access, "out of bounds");
+  if (traffic) {
+    if (access != Access::Write)
+      traffic->read += bytes;
+    if (access != Access::Read)
+      traffic->written += bytes;
+    ++traffic->accesses;
+    traffic->wide += bytes == 16;
+  }
   return !races || betweenBlocks(at, bytes, access, site);
 }
 

@@ -8,6 +8,7 @@
 #ifndef GRAFT_TEST_GPU_EMULATOR_MEMORY_H
 #define GRAFT_TEST_GPU_EMULATOR_MEMORY_H
 
+#include "Emulator.h"
 #include "Thread.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -56,6 +57,7 @@ public:
   void setShared(std::vector<Region> regions);
   /// Whether races are errors.
   bool races = true;
+  Traffic *traffic = nullptr; ///< of the launch, if it counts
   /// Shared memory as a block finds it: nothing of it is initialised.
   void startBlock(uint32_t block);
 

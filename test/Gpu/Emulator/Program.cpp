@@ -279,6 +279,7 @@ llvm::Error Program::run(const Launch &launch, llvm::ArrayRef<Allocation> memory
   state->memory->setGlobal(std::move(globals));
   state->memory->setShared(std::move(shared));
   state->memory->races = launch.races;
+  state->memory->traffic = launch.traffic;
   Machine machine(launch, schedule, *state->memory, *state->stacks, state->sites);
   return machine.run(entry->toPtr<Machine::Entry>());
 }

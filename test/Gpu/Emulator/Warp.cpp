@@ -118,7 +118,10 @@ void Machine::complete(llvm::ArrayRef<Thread *> lanes) {
       in[i] = static_cast<const uint32_t *>(lanes[i]->post.in);
       out[i] = static_cast<uint32_t *>(lanes[i]->post.out);
     }
-    multiply(MmaShape::decode(post.detail), in, out);
+    const MmaShape shape = MmaShape::decode(post.detail);
+    multiply(shape, in, out);
+    if (memory.traffic)
+      memory.traffic->products += uint64_t(16 * 8) * shape.depth;
     break;
   }
   default:
