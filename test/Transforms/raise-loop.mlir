@@ -166,3 +166,35 @@ func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %at: tensor<?x1
   %1 = onnx.ScatterND %0, %at, %y {reduction = "add"} : (tensor<?x2xf32>, tensor<?x1xi64>, tensor<?x2xf32>) -> tensor<?x2xf32>
   return %1 : tensor<?x2xf32>
 }
+
+// -----
+
+// Three slots for each row, and steps for two experts: no row chooses as many.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.apply
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %c: tensor<?x3xi64> {modular.dims = ["n", "3"]}) -> tensor<?x2xf32> {
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %i0 = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %i1 = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %zero = onnx.Constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %shape = onnx.Shape %x : (tensor<?x2xf32>) -> tensor<2xi64>
+  %a0 = onnx.Expand %zero, %shape : (tensor<f32>, tensor<2xi64>) -> tensor<?x2xf32>
+  %a1_w = onnx.Constant {value = dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>} : () -> tensor<2x2xf32>
+  %a1_e = onnx.Equal %c, %i0 : (tensor<?x3xi64>, tensor<i64>) -> tensor<?x3xi1>
+  %a1_n = onnx.NonZero %a1_e : (tensor<?x3xi1>) -> tensor<2x?xi64>
+  %a1_r = onnx.Gather %a1_n, %i0 : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %a1_x = onnx.Gather %x, %a1_r : (tensor<?x2xf32>, tensor<?xi64>) -> tensor<?x2xf32>
+  %a1_y = onnx.MatMul %a1_x, %a1_w : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  %a1_rows = onnx.Unsqueeze %a1_r, %last : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %a1 = onnx.ScatterND %a0, %a1_rows, %a1_y {reduction = "add"} : (tensor<?x2xf32>, tensor<?x1xi64>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  %a2_w = onnx.Constant {value = dense<[[5.0, 6.0], [7.0, 8.0]]> : tensor<2x2xf32>} : () -> tensor<2x2xf32>
+  %a2_e = onnx.Equal %c, %i1 : (tensor<?x3xi64>, tensor<i64>) -> tensor<?x3xi1>
+  %a2_n = onnx.NonZero %a2_e : (tensor<?x3xi1>) -> tensor<2x?xi64>
+  %a2_r = onnx.Gather %a2_n, %i0 : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %a2_x = onnx.Gather %x, %a2_r : (tensor<?x2xf32>, tensor<?xi64>) -> tensor<?x2xf32>
+  %a2_y = onnx.MatMul %a2_x, %a2_w : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  %a2_rows = onnx.Unsqueeze %a2_r, %last : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %a2 = onnx.ScatterND %a1, %a2_rows, %a2_y {reduction = "add"} : (tensor<?x2xf32>, tensor<?x1xi64>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  return %a2 : tensor<?x2xf32>
+}

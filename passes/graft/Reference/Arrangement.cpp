@@ -29,7 +29,7 @@ static bool reshape(Evaluator &at, Operation *op, const Tensor &data, ArrayRef<i
 /// The elements at the places that `source` gives for each index of the result.
 static bool rearrange(Evaluator &at, Value value, const Tensor &data, ArrayRef<int64_t> shape,
                       llvm::function_ref<int64_t(ArrayRef<int64_t>)> source) {
-  std::optional<int64_t> count = elementCount(shape);
+  std::optional<int64_t> count = computedCount(shape);
   if (!count)
     return at.fail(value.getDefiningOp(), "a shape that overflows");
   std::vector<double> out(*count);
@@ -103,9 +103,10 @@ static bool evaluateTranspose(Evaluator &at, onnx::TransposeOp op) {
       order.push_back(i);
   SmallVector<int64_t> sorted = order;
   llvm::sort(sorted);
-  for (auto [i, dim] : llvm::enumerate(sorted))
-    if (dim != int64_t(i) || int64_t(order.size()) != data.rank())
-      return at.fail(op, "a permutation that does not fit");
+  SmallVector<int64_t> all(data.rank());
+  std::iota(all.begin(), all.end(), 0);
+  if (sorted != all)
+    return at.fail(op, "a permutation that does not fit");
   if (std::optional<Tensor> view = order.empty() ? std::nullopt : data.transposed(order)) {
     at.set(op, std::move(*view));
     return true;
@@ -222,11 +223,14 @@ static bool evaluateSplit(Evaluator &at, onnx::SplitOp op) {
   else
     for (int64_t i = 0, each = (size + parts - 1) / parts, left = size; i < parts; ++i)
       left -= sizes.emplace_back(std::min(each, left));
-  if (int64_t(sizes.size()) != parts || llvm::any_of(sizes, [](int64_t n) { return n < 0; }) ||
-      std::accumulate(sizes.begin(), sizes.end(), int64_t(0)) != size)
-    return at.fail(op, "sizes of " +
-                           Twine(std::accumulate(sizes.begin(), sizes.end(), int64_t(0))) +
-                           " in all for " + Twine(size));
+  int64_t total = 0;
+  if (int64_t(sizes.size()) != parts)
+    return at.fail(op, Twine(sizes.size()) + " sizes for " + Twine(parts) + " parts");
+  for (int64_t length : sizes)
+    if (length < 0 || llvm::AddOverflow(total, length, total))
+      return at.fail(op, "a size that does not fit");
+  if (total != size)
+    return at.fail(op, "sizes of " + Twine(total) + " in all for " + Twine(size));
   int64_t start = 0;
   for (auto [result, length] : llvm::zip(op.getOutputs(), sizes)) {
     if (!cut(at, result, data, *axis, start, 1, length))
@@ -252,9 +256,10 @@ static bool evaluateSlice(Evaluator &at, onnx::SliceOp op) {
   at.set(op, data);
   for (auto [start, end, number, step] : llvm::zip(starts, ends, axes, steps)) {
     std::optional<int64_t> axis = axisOf(number, data.rank());
-    if (!axis || step == 0 || step == INT64_MIN)
+    if (!axis || step == 0)
       return at.fail(op, "bounds that do not fit");
     const int64_t size = data.shape[*axis];
+    step = std::clamp(step, -size - 1, size + 1); // a greater one takes no other elements
     auto bound = [size, step = step](int64_t place) {
       place = place < 0 ? place + size : place;
       return step > 0 ? std::clamp<int64_t>(place, 0, size)
@@ -271,6 +276,9 @@ static bool evaluateSlice(Evaluator &at, onnx::SliceOp op) {
 }
 
 static bool evaluateRange(Evaluator &at, onnx::RangeOp op) {
+  for (Value bound : op->getOperands())
+    if (at.lookup(bound)->count() != 1)
+      return at.fail(op, "a bound that is not one number");
   const double start = at.lookup(op.getStart())->values()[0],
                limit = at.lookup(op.getLimit())->values()[0],
                delta = at.lookup(op.getDelta())->values()[0];
@@ -287,7 +295,8 @@ static bool evaluateConstantOfShape(Evaluator &at, onnx::ConstantOfShapeOp op) {
   SmallVector<int64_t> shape = *at.integers(op.getInput());
   double value = 0;
   auto dense = op.getValue() ? dyn_cast<DenseElementsAttr>(*op.getValue()) : DenseElementsAttr();
-  if (op.getValue() && (!dense || !dense.isSplat()))
+  if (op.getValue() &&
+      (!dense || dense.getNumElements() != 1 || !dense.getElementType().isIntOrFloat()))
     return at.fail(op, "a value that is not read here", true);
   if (dense && isa<FloatType>(dense.getElementType()))
     value = dense.getSplatValue<APFloat>().convertToDouble();
@@ -295,7 +304,7 @@ static bool evaluateConstantOfShape(Evaluator &at, onnx::ConstantOfShapeOp op) {
     value = dense.getElementType().isInteger(1)
                 ? double(dense.getSplatValue<APInt>().getZExtValue())
                 : double(dense.getSplatValue<APInt>().getSExtValue());
-  std::optional<int64_t> count = elementCount(shape);
+  std::optional<int64_t> count = computedCount(shape);
   if (!count || *count > (1 << 26))
     return at.fail(op, "a shape that overflows");
   return at.result(op, shape, std::vector<double>(*count, value));

@@ -40,8 +40,8 @@ static bool map(Evaluator &at, Operation *op, llvm::function_ref<double(ArrayRef
   for (Value operand : op->getOperands())
     inputs.push_back(at.lookup(operand));
   std::optional<Shape> shape = broadcast(inputs);
-  std::optional<int64_t> count = shape ? elementCount(*shape) : std::nullopt;
-  if (!count)
+  std::optional<int64_t> count = shape ? computedCount(*shape) : std::nullopt;
+  if (!count || inputs.empty())
     return at.fail(op, "shapes that do not broadcast");
   SmallVector<ArrayRef<double>> data;
   SmallVector<Shape> strides;

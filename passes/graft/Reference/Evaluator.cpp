@@ -18,7 +18,7 @@ using namespace graft::reference;
 
 const Tensor *Evaluator::lookup(Value value) const {
   auto it = tensors.find(value);
-  return value && it != tensors.end() ? &it->second : nullptr;
+  return value && it != tensors.end() ? it->second.get() : nullptr;
 }
 
 bool Evaluator::fail(Operation *op, const Twine &why, bool isUnknown) {
@@ -32,7 +32,7 @@ std::optional<SmallVector<int64_t>> Evaluator::integers(Value value) const {
 }
 
 bool Evaluator::result(Value value, ArrayRef<int64_t> shape, std::vector<double> values) {
-  if (elementCount(shape) != int64_t(values.size()))
+  if (computedCount(shape) != int64_t(values.size()))
     return fail(value.getDefiningOp(), "sizes do not fit");
   set(value,
       Tensor(Tensor::kindOf(getElementTypeOrSelf(value.getType())), shape, std::move(values)));

@@ -27,9 +27,15 @@ public:
       : shapes(shapes), symbols(std::move(symbols)) {}
 
   /// Gives a value; what it is made of is not looked at.
-  void set(mlir::Value value, Tensor tensor) { tensors[value] = std::move(tensor); }
+  void set(mlir::Value value, Tensor tensor) {
+    std::unique_ptr<Tensor> &held = tensors[value];
+    if (held)
+      *held = std::move(tensor);
+    else
+      held = std::make_unique<Tensor>(std::move(tensor));
+  }
   /// The value of what is computed from values that are given, from constants and from shapes;
-  /// null on failure.
+  /// null on failure. It stays where it is, whatever else is computed.
   const Tensor *get(mlir::Value value);
   const Tensor *lookup(mlir::Value value) const;
 
@@ -58,7 +64,7 @@ private:
 
   const SymbolicShapes *shapes;
   llvm::StringMap<int64_t> symbols;
-  llvm::DenseMap<mlir::Value, Tensor> tensors;
+  llvm::DenseMap<mlir::Value, std::unique_ptr<Tensor>> tensors;
   Failure failed;
 };
 

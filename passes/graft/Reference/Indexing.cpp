@@ -50,17 +50,20 @@ static bool evaluateGather(Evaluator &at, onnx::GatherOp op) {
     at.set(op, std::move(*view));
     return true;
   }
+  Shape shape(ArrayRef(data.shape).take_front(*axis));
+  llvm::append_range(shape, picked.shape);
+  llvm::append_range(shape, ArrayRef(data.shape).drop_front(*axis + 1));
+  std::optional<int64_t> count = computedCount(shape);
+  if (!count)
+    return at.fail(op, "a shape that overflows");
   const int64_t outer = product(ArrayRef(data.shape).take_front(*axis)),
                 inner = product(ArrayRef(data.shape).drop_front(*axis + 1));
   ArrayRef<double> from = data.values();
   std::vector<double> out;
-  out.reserve(outer * indices.size() * inner);
+  out.reserve(*count);
   for (int64_t i = 0; i < outer; ++i)
     for (int64_t index : indices)
       llvm::append_range(out, from.slice((i * data.shape[*axis] + index) * inner, inner));
-  Shape shape(ArrayRef(data.shape).take_front(*axis));
-  llvm::append_range(shape, picked.shape);
-  llvm::append_range(shape, ArrayRef(data.shape).drop_front(*axis + 1));
   return at.result(op, shape, std::move(out));
 }
 
@@ -156,6 +159,8 @@ static bool evaluateGatherND(Evaluator &at, onnx::GatherNDOp op) {
   Shape shape(ArrayRef(indices.shape).drop_back());
   llvm::append_range(shape,
                      ArrayRef(data.shape).drop_front(op.getBatchDims() + indices.shape.back()));
+  if (!computedCount(shape))
+    return at.fail(op, "a shape that overflows");
   ArrayRef<double> from = data.values();
   std::vector<double> out;
   for (int64_t slice : slices)
@@ -209,8 +214,11 @@ static bool evaluateOneHot(Evaluator &at, onnx::OneHotOp op) {
     return at.fail(op, "operands that do not fit");
   Shape shape(indices.shape);
   shape.insert(shape.begin() + *axis, depth[0]);
+  std::optional<int64_t> count = computedCount(shape);
+  if (!count)
+    return at.fail(op, "a shape that overflows");
   const int64_t inner = product(ArrayRef(indices.shape).drop_front(*axis));
-  std::vector<double> out(product(shape), values[0]);
+  std::vector<double> out(*count, values[0]);
   for (auto [i, index] : llvm::enumerate(indices.integers())) {
     int64_t place = index < 0 ? index + depth[0] : index;
     if (place >= 0 && place < depth[0])

@@ -20,6 +20,8 @@ using namespace graft::reference;
 /// Numbers of the greatest scores of a row, the lower first among equals, NaN the least.
 static bool evaluateSelectTop(Evaluator &at, SelectTopOp op) {
   const Tensor &scores = *at.lookup(op.getScores());
+  if (scores.rank() != 2 || op.getCount() > uint64_t(scores.shape[1]))
+    return at.fail(op, "scores that do not fit");
   const int64_t modules = scores.shape[1], count = op.getCount();
   std::vector<double> out;
   for (int64_t row = 0; row < scores.shape[0]; ++row) {
@@ -38,6 +40,8 @@ static bool evaluateSelectTop(Evaluator &at, SelectTopOp op) {
 
 static bool evaluateWeigh(Evaluator &at, WeighOp op) {
   const Tensor &chosen = *at.lookup(op.getChosen()), &scores = *at.lookup(op.getScores());
+  if (chosen.rank() != 2 || scores.rank() != 2 || chosen.shape[0] != scores.shape[0])
+    return at.fail(op, "scores that do not fit");
   const int64_t rows = chosen.shape[0], slots = chosen.shape[1], modules = scores.shape[1];
   std::vector<double> out;
   for (int64_t row = 0; row < rows; ++row) {
@@ -78,7 +82,7 @@ static std::optional<SmallVector<Tensor>> evaluateBody(Evaluator &at, Operation 
   return results;
 }
 
-std::optional<SmallVector<Tensor>> graft::reference::evaluateRoute(Evaluator &at, Value value) {
+static std::optional<SmallVector<Tensor>> routeOf(Evaluator &at, Value value) {
   if (auto given = value.getDefiningOp<RouteOfOp>())
     return SmallVector<Tensor>{*at.lookup(given.getChosen()), *at.lookup(given.getWeights())};
   auto route = value.getDefiningOp<RouteOp>();
@@ -92,6 +96,17 @@ std::optional<SmallVector<Tensor>> graft::reference::evaluateRoute(Evaluator &at
   for (Value input : route.getInputs())
     inputs.push_back(*at.lookup(input));
   return evaluateBody(at, route, router.getBody().front(), inputs);
+}
+
+std::optional<SmallVector<Tensor>> graft::reference::evaluateRoute(Evaluator &at, Value value) {
+  std::optional<SmallVector<Tensor>> route = routeOf(at, value);
+  if (route && (route->size() != 2 || (*route)[0].rank() != 2 ||
+                (*route)[0].shape[1] != cast<RouteType>(value.getType()).getSlots() ||
+                (*route)[1].shape != (*route)[0].shape)) {
+    at.fail(value.getDefiningOp(), "a route of another shape");
+    return std::nullopt;
+  }
+  return route;
 }
 
 /// The rows of `tensor` at `places`.
@@ -131,17 +146,22 @@ static bool evaluateAggregate(Evaluator &at, AggregateOp op) {
     if (!module)
       return at.fail(op, "a module that is not evaluated here", true);
     SmallVector<Tensor> inputs;
-    for (Value input : apply.getInputs())
-      inputs.push_back(rowsAt(*at.lookup(input), places));
+    for (Value input : apply.getInputs()) {
+      const Tensor &all = *at.lookup(input);
+      if (all.rank() == 0 || all.shape[0] != rows)
+        return at.fail(op, "inputs of another number of rows than the route");
+      inputs.push_back(rowsAt(all, places));
+    }
     if (places.empty())
       continue;
     auto results = evaluateBody(at, apply, module.getBody().front(), inputs);
     if (!results)
       return false;
+    if (results->size() != 1 || results->front().rank() == 0 ||
+        results->front().shape[0] != int64_t(places.size()))
+      return at.fail(op, "a module that gives another number of rows");
     const Tensor &result = results->front();
     const int64_t width = result.count() / int64_t(places.size());
-    if (result.rank() == 0 || result.shape[0] != int64_t(places.size()))
-      return at.fail(op, "a module that gives another number of rows");
     shape = result.shape;
     shape[0] = rows;
     out.resize(rows * width, 0.0);
@@ -160,6 +180,8 @@ Known graft::reference::evaluateMixtures(Evaluator &at, Operation *op) {
     return evaluateSelectTop(at, select);
   if (auto select = dyn_cast<SelectAllOp>(op)) {
     const Tensor &scores = *at.lookup(select.getScores());
+    if (scores.rank() != 2)
+      return at.fail(op, "scores that do not fit");
     std::vector<double> out;
     for (int64_t i = 0, n = scores.count(); i < n; ++i)
       out.push_back(double(i % scores.shape[1]));

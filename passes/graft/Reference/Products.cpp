@@ -98,7 +98,6 @@ static bool evaluateMatMul(Evaluator &at, onnx::MatMulOp op) {
         return at.fail(op, "shapes that do not broadcast");
       have = have == 1 ? dim : have;
     }
-  const int64_t count = *elementCount(batch);
   auto placeOf = [&](int64_t number, ArrayRef<int64_t> dims) {
     int64_t place = 0, step = 1;
     for (size_t i = batch.size(); i-- > 0;) {
@@ -117,7 +116,11 @@ static bool evaluateMatMul(Evaluator &at, onnx::MatMulOp op) {
     shape.push_back(rows);
   if (at.lookup(op.getB())->rank() > 1)
     shape.push_back(columns);
-  std::vector<double> out(count * rows * columns, 0.0);
+  std::optional<int64_t> all = computedCount(shape);
+  if (!all)
+    return at.fail(op, "a shape that overflows");
+  const int64_t count = *elementCount(batch);
+  std::vector<double> out(*all, 0.0);
   for (int64_t i = 0; i < count; ++i)
     multiply(a->matrix(placeOf(i, left)), b->matrix(placeOf(i, right)), rows, inner, columns,
              out.data() + i * rows * columns);
@@ -269,9 +272,10 @@ static bool evaluateGemm(Evaluator &at, onnx::GemmOp op) {
   int64_t rows, inner, other, columns;
   Tensor::Matrix left = view(a, op.getTransA() != 0, rows, inner),
                  right = view(b, op.getTransB() != 0, other, columns);
-  if (inner != other)
+  std::optional<int64_t> count = computedCount({rows, columns});
+  if (inner != other || !count)
     return at.fail(op, "sizes that do not fit");
-  std::vector<double> out(rows * columns, 0.0);
+  std::vector<double> out(*count, 0.0);
   multiply(left, right, rows, inner, columns, out.data());
   const double alpha = op.getAlpha().convertToDouble(), beta = op.getBeta().convertToDouble();
   const Tensor *c = op.getC() ? at.lookup(op.getC()) : nullptr;
@@ -403,7 +407,9 @@ static bool evaluateNorm(Evaluator &at, Operation *op, int64_t axis, double epsi
   const Tensor &data = *at.lookup(op->getOperand(0));
   axis = axis < 0 ? axis + data.rank() : axis;
   int64_t size = 1;
-  for (int64_t i = std::max<int64_t>(axis, 0); i < data.rank(); ++i)
+  if (axis < 0 || axis >= data.rank())
+    return at.fail(op, "an axis that does not fit");
+  for (int64_t i = axis; i < data.rank(); ++i)
     size *= data.shape[i];
   if (int64_t(scales.size()) != size || (shift && int64_t(shifts.size()) != size))
     return at.fail(op, "a scale of another size");

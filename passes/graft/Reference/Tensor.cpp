@@ -24,6 +24,14 @@ std::optional<int64_t> graft::reference::elementCount(ArrayRef<int64_t> shape) {
   return count;
 }
 
+std::optional<int64_t> graft::reference::computedCount(ArrayRef<int64_t> shape) {
+  Shape atLeastOne(shape);
+  for (int64_t &dim : atLeastOne)
+    dim = dim == 0 ? 1 : dim;
+  std::optional<int64_t> most = elementCount(atLeastOne);
+  return most && *most <= (int64_t(1) << 28) ? elementCount(shape) : std::nullopt;
+}
+
 Shape graft::reference::rowMajor(ArrayRef<int64_t> shape) {
   Shape strides(shape.size(), 1);
   for (size_t i = shape.size(); i-- > 1;)

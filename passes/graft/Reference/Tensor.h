@@ -20,8 +20,11 @@ namespace graft::reference {
 
 using Shape = llvm::SmallVector<int64_t, 4>;
 
-/// The product of all dimensions; nothing if one is negative or there are more than 2^28 elements.
+/// The product of all dimensions; nothing if one is negative or it overflows.
 std::optional<int64_t> elementCount(llvm::ArrayRef<int64_t> shape);
+/// The same for what is computed: nothing if it is more than memory should be asked for. A
+/// dimension of 0 does not hide that of the others, along which loops run.
+std::optional<int64_t> computedCount(llvm::ArrayRef<int64_t> shape);
 /// Elements between neighbours along each dimension, row-major.
 Shape rowMajor(llvm::ArrayRef<int64_t> shape);
 

@@ -199,7 +199,7 @@ bool Comparison::seed(Evaluator &at, Draws &draws, Value value, int64_t experts,
     return false;
   const Shape &shape = *known;
   const Tensor::Kind kind = Tensor::kindOf(type.getElementType());
-  const bool isOfSlots = *count % std::max<int64_t>(slots, 1) == 0;
+  const bool isOfSlots = slots > 0 && *count % slots == 0;
   std::vector<double> values;
   if (kind == Tensor::Bool) {
     values = draws.weights(*count);

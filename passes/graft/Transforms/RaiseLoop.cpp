@@ -269,7 +269,7 @@ bool Loop::findWeights() {
   slots = 1;
   if (rows != places) {
     auto last = dims(chosen).empty() ? std::nullopt : dims(chosen).back().asConstant();
-    if (!last || rows * Polynomial(*last) != places)
+    if (!last || *last < 1 || rows * Polynomial(*last) != places)
       return refuse(root, "what is chosen is not as many for each row");
     slots = *last;
   }
@@ -310,6 +310,8 @@ bool Loop::findNumbers() {
   if (width && *width != experts)
     return refuse(root,
                   "scores are of " + Twine(*width) + " experts, parameters of " + Twine(experts));
+  if (slots > experts)
+    return refuse(root, Twine(slots) + " are chosen of " + Twine(experts) + " experts");
   if (front.number)
     return true; // the numbers are what data picks
   Draws draws(experts, slots);
@@ -343,10 +345,16 @@ bool Loop::findNumbers() {
       SmallVector<int64_t> numbers = places->integers();
       const int64_t width =
           places->rank() > 1 && leading.size() > 1 ? places->shape.back() : int64_t(1);
+      if (width != 1 && width != int64_t(leading.size()))
+        return refuse(step.op, "which rows a step takes is not understood");
       for (size_t i = 0; i + width <= numbers.size(); i += width) {
         int64_t row = 0;
         for (int64_t j = 0; j < width; ++j)
-          row = width == 1 ? numbers[i] : row * leading[j] + numbers[i + j];
+          if (width == 1)
+            row = numbers[i];
+          else if (llvm::MulOverflow(row, leading[j], row) ||
+                   llvm::AddOverflow(row, numbers[i + j], row))
+            row = -1;
         if (row < 0 || row >= rows)
           return refuse(step.op, "which rows a step takes is not understood");
         taken[row] = true;
