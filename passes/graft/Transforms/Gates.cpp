@@ -38,8 +38,16 @@ static std::optional<double> splatOf(Value value) {
   if (auto expand = dyn_cast_or_null<onnx::ExpandOp>(op))
     return splatOf(expand.getInput());
   DenseElementsAttr elements;
-  if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op))
+  if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op)) {
+    // What an exporter computed for a static shape.
+    if (auto weight = dyn_cast<WeightAttr>(constant.getValue())) {
+      auto &store = op->getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
+      auto bytes = store.lookup(weight.getKey());
+      return bytes && isa<FloatType>(getElementTypeOrSelf(value.getType())) &&
+             llvm::all_of(*bytes, [](char byte) { return byte == 0; });
+    }
     elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  }
   if (auto fill = dyn_cast_or_null<onnx::ConstantOfShapeOp>(op)) {
     if (!fill.getValue())
       return 0;
