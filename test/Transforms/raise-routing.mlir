@@ -64,3 +64,18 @@ func.func @main(%x: tensor<?x2xf32>, %s: tensor<?x2xf32>) -> tensor<*xf32> {
       : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<2x2x3xf32>, tensor<2x2x2xf32>) -> tensor<*xf32>
   return %y : tensor<*xf32>
 }
+
+// -----
+
+// A parameter that equals another is given by an Identity: it is that one.
+
+// CHECK-LABEL: func.func @main
+// CHECK: %[[W:.*]] = onnx.Constant
+// CHECK-NOT: onnx.Identity
+// CHECK: onnx.Add %{{.*}}, %[[W]]
+func.func @main(%x: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x2xf32> {
+  %w = onnx.Constant {value = dense<[1.0, 2.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %same = onnx.Identity %w : (tensor<2xf32>) -> tensor<2xf32>
+  %y = onnx.Add %x, %same : (tensor<?x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}

@@ -137,6 +137,7 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
   LogicalResult raiseAll(func::FuncOp main) {
     dropCopies(main);
     raise::Raising raising(getOperation(), main, repair);
+    shareParameters(main);
     SmallVector<Operation *> ops;
     for (Operation &op : main.getBody().front())
       ops.push_back(&op);
@@ -166,6 +167,17 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
     if (onRaise)
       onRaise(raising.report);
     return success();
+  }
+
+  /// Parameters of one value are one to torch's exporter, which gives the others by an Identity.
+  static void shareParameters(func::FuncOp main) {
+    for (Operation &op : llvm::make_early_inc_range(main.getBody().front()))
+      if (auto same = dyn_cast<onnx::IdentityOp>(op);
+          same && same.getInput().getDefiningOp<onnx::ConstantOp>() &&
+          same.getInput().getType() == same.getType()) {
+        same.getResult().replaceAllUsesWith(same.getInput());
+        same.erase();
+      }
   }
 
   static void removeDead(func::FuncOp main) {
