@@ -32,6 +32,21 @@ RankedTensorType graft::raise::typeOf(Value value) {
   return dyn_cast<RankedTensorType>(value.getType());
 }
 
+/// The bytes of a weight as elements, if all of them are the same.
+static DenseElementsAttr splatOfWeight(WeightAttr weight, Type type) {
+  auto &store = weight.getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
+  Type element = getElementTypeOrSelf(type);
+  std::optional<ArrayRef<char>> bytes = store.lookup(weight.getKey());
+  const size_t size = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() / 8 : 0;
+  if (!bytes || size == 0 || bytes->size() < size)
+    return {};
+  ArrayRef<char> first = bytes->take_front(size);
+  for (size_t i = size; i + size <= bytes->size(); i += size)
+    if (bytes->slice(i, size) != first)
+      return {};
+  return DenseElementsAttr::getFromRawBuffer(RankedTensorType::get({1}, element), first);
+}
+
 /// What a value is everywhere: a constant, or one that is repeated to a shape.
 static std::optional<double> splatOf(Value value) {
   Operation *op = value.getDefiningOp();
@@ -39,14 +54,10 @@ static std::optional<double> splatOf(Value value) {
     return splatOf(expand.getInput());
   DenseElementsAttr elements;
   if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op)) {
-    // What an exporter computed for a static shape.
-    if (auto weight = dyn_cast<WeightAttr>(constant.getValue())) {
-      auto &store = op->getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
-      auto bytes = store.lookup(weight.getKey());
-      return bytes && isa<FloatType>(getElementTypeOrSelf(value.getType())) &&
-             llvm::all_of(*bytes, [](char byte) { return byte == 0; });
-    }
-    elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+    // A weight is what an exporter computed for a static shape.
+    auto weight = dyn_cast<WeightAttr>(constant.getValue());
+    elements = weight ? splatOfWeight(weight, value.getType())
+                      : dyn_cast<DenseElementsAttr>(constant.getValue());
   }
   if (auto fill = dyn_cast_or_null<onnx::ConstantOfShapeOp>(op)) {
     if (!fill.getValue())
@@ -58,17 +69,7 @@ static std::optional<double> splatOf(Value value) {
   return elements.getSplatValue<APFloat>().convertToDouble();
 }
 
-bool graft::raise::isZero(Value value) {
-  if (std::optional<double> all = splatOf(value))
-    return *all == 0;
-  auto constant = value.getDefiningOp<onnx::ConstantOp>();
-  auto weight = constant ? dyn_cast<WeightAttr>(constant.getValue()) : nullptr;
-  if (!weight || !isa<FloatType>(getElementTypeOrSelf(value.getType())))
-    return false;
-  auto &store = value.getContext()->getLoadedDialect<ModularDialect>()->getWeightStore();
-  auto bytes = store.lookup(weight.getKey());
-  return bytes && llvm::all_of(*bytes, [](char byte) { return byte == 0; });
-}
+bool graft::raise::isZero(Value value) { return splatOf(value) == 0.0; }
 
 /// Whether a softmax of it makes 0 of all that is not put in its place.
 static bool isLowest(Value value) { return splatOf(value).value_or(0) <= -1e4; }

@@ -27,9 +27,11 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     * Loops over experts, unrolled: each step takes the rows that one expert is chosen for, by a mask or by their numbers, and adds what the expert makes
       of them to those rows of the sum. Which expert a step is of is found by computing its rows for experts that are drawn. Where tracing
       ran over the experts that some rows had chosen, and read their numbers from data, it becomes a mixture of all, with a warning; if there are not as many steps
-      as experts, or a size was frozen so that other routes would fail, it is refused unless `repair` says otherwise.
-    * Gathered weights: `Σ_s w[r, s] · f(x[r]; W[chosen[r, s]])`, where each slot of each row has copies of the weights that a TopK chose: products
-      of matrices or Einsums, rows and slots in any number of dimensions.
+      as experts, or a size was frozen so that other routes would fail, it is refused unless `repair` says otherwise. Fewer steps than experts that are modules of
+      their own are always refused: the parameters of the others are not in the file.
+    * Gathered weights: `Σ_s w[r, s] · f(x[r]; W[chosen[r, s]])`, where each slot of each row has copies of the weights that were chosen for it, by a
+      TopK, an ArgMax, a hash or the caller: products of matrices or Einsums, rows and slots in any number of dimensions. Without a sum, where a row
+      has one slot.
 
     What is raised is computed, like the graph that it replaces, in double precision for a few drawn rows, until every expert was chosen for
     some row and not for another. If they differ the graph stays, with a warning; a remark says if an op of it can't be computed there.

@@ -27,6 +27,7 @@ struct Step {
   LoopBranch branch; ///< without its weights
   SmallVector<Value> scales;
   std::optional<int64_t> expert, slot; ///< any slot if it has none
+  Operation *hit = nullptr;            ///< what takes its number of those that rows have chosen
 };
 
 /// Σ over experts of what each makes of the rows that it is chosen for, step by step.
@@ -34,7 +35,8 @@ class Loop {
 public:
   Loop(Raising &raising, Operation *root) : raising(raising), root(root) {}
 
-  /// Finds the steps; false if there are not two at least that depend on one choice of experts.
+  /// Finds the steps; false if there are not two at least that depend on one choice of experts, or
+  /// one that tracing ran over the experts that were chosen.
   bool parse();
   /// Whether it is a mixture; if not, `why`, and `where` if that is known.
   bool match();
@@ -43,6 +45,8 @@ public:
 
   std::string why;
   Operation *where = nullptr;
+  /// Says what an export froze of a loop that stays; failure if other rows would get wrong numbers.
+  LogicalResult reportFrozen();
   /// What need not be looked at again.
   SmallVector<Operation *> all() const {
     SmallVector<Operation *> ops(sums);
@@ -56,6 +60,7 @@ private:
   bool parseScatter(Operation *op, Value data, Value updates, StringRef reduction);
   bool parseWhere(onnx::WhereOp op);
   bool findChosen();
+  Operation *findHit(const llvm::SetVector<Value> &cone) const;
   bool findBranches();
   Value findDense(Value branch, const Step &step) const;
   bool findWeights();
@@ -66,6 +71,10 @@ private:
     return false;
   }
   Value rowsOf(const Step &step) const { return step.mask ? step.mask : step.branch.places; }
+  /// Whether the steps are of those experts that the rows of a trace had chosen.
+  bool isTraced() const {
+    return steps.front().branch.number || llvm::all_of(steps, [](auto &s) { return s.hit; });
+  }
   bool isKnown(Value value) const { return raising.shapes().isKnown(value); }
   ArrayRef<Polynomial> dims(Value value) const { return raising.shapes().get(value).dims; }
   bool isScale(Value value) const {
@@ -175,7 +184,7 @@ bool Loop::parse() {
   if (!typeOf(root->getResult(0)) || !isa<FloatType>(typeOf(root->getResult(0)).getElementType()))
     return false;
   parse(root->getResult(0), true);
-  if (steps.size() < 2)
+  if (steps.empty())
     return false;
   // Of a sum of a loop and of something else, the loop is looked at alone.
   if (isa<onnx::AddOp>(root))
@@ -185,6 +194,46 @@ bool Loop::parse() {
   return findChosen();
 }
 
+/// The scores of which a choice takes the greatest along their last dimension, or null.
+static Value scoresOf(Value chosen) {
+  auto top = chosen.getDefiningOp<onnx::TopKOp>();
+  auto arg = chosen.getDefiningOp<onnx::ArgMaxOp>();
+  return top ? top.getX() : arg ? arg.getData() : Value();
+}
+
+/// The op that takes one number of NonZero(is chosen), which has an element for each expert: what
+/// `for expert in hit` leaves of a trace. Its rows are another expert's if others are chosen.
+Operation *Loop::findHit(const llvm::SetVector<Value> &cone) const {
+  for (Value value : cone) {
+    Operation *op = value.getDefiningOp();
+    auto split = dyn_cast_or_null<onnx::SplitOp>(op);
+    auto gather = dyn_cast_or_null<onnx::GatherOp>(op);
+    auto sizes = split && split.getSplit() ? integersOf(split.getSplit()) : std::nullopt;
+    if (!(sizes && llvm::all_of(*sizes, [](int64_t size) { return size == 1; })) &&
+        !(gather && integerOf(gather.getIndices())))
+      continue;
+    Value numbers = op->getOperand(0);
+    int64_t axis = split ? split.getAxis() : gather.getAxis();
+    Value source = numbers;
+    while (Operation *from = source.getDefiningOp()) {
+      if (!isa<onnx::TransposeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp,
+               onnx::FlattenOp, onnx::CastOp, onnx::IdentityOp>(from))
+        break;
+      source = from->getOperand(0);
+    }
+    auto nonZero = source.getDefiningOp<onnx::NonZeroOp>();
+    if (!nonZero || !isKnown(numbers) || !isKnown(nonZero.getX()))
+      continue;
+    axis += axis < 0 ? int64_t(dims(numbers).size()) : 0;
+    Value scores = scoresOf(chosen);
+    if (axis >= 0 && axis < int64_t(dims(numbers).size()) && !dims(numbers)[axis].asConstant() &&
+        scores && isKnown(scores) && !dims(scores).empty() && dims(scores).back().asConstant() &&
+        product(dims(nonZero.getX())) == dims(scores).back())
+      return op;
+  }
+  return nullptr;
+}
+
 /// What all steps' rows depend on: the choice of experts.
 bool Loop::findChosen() {
   for (Step &step : steps) {
@@ -192,7 +241,8 @@ bool Loop::findChosen() {
     if (!rows)
       rows = step.op->getOperand(1); // indices
     Value found;
-    for (Value value : conesOf(rows)) {
+    llvm::SetVector<Value> cone = conesOf(rows);
+    for (Value value : cone) {
       auto top = value.getDefiningOp<onnx::TopKOp>();
       if ((top && value == top.getIndices()) || value.getDefiningOp<onnx::ArgMaxOp>())
         found = value;
@@ -203,7 +253,10 @@ bool Loop::findChosen() {
     if (!found || (chosen && chosen != found))
       return false;
     chosen = found;
+    step.hit = findHit(cone);
   }
+  if (steps.size() < 2 && !steps.front().hit)
+    return false;
   return isKnown(chosen) && isKnown(root->getResult(0));
 }
 
@@ -301,7 +354,7 @@ bool Loop::findNumbers() {
   auto arg = chosen.getDefiningOp<onnx::ArgMaxOp>();
   const LoopBranch &front = steps.front().branch;
   std::optional<int64_t> width;
-  if (Value scores = top ? top.getX() : arg ? arg.getData() : Value()) {
+  if (Value scores = scoresOf(chosen)) {
     if (!isLastAxis(top ? top.getAxis() : arg.getAxis(), scores) || !isKnown(scores))
       return refuse(root, "what chooses does so along another axis");
     width = dims(scores).back().asConstant();
@@ -314,6 +367,8 @@ bool Loop::findNumbers() {
     return refuse(root, Twine(slots) + " are chosen of " + Twine(experts) + " experts");
   if (front.number)
     return true; // the numbers are what data picks
+  if (isTraced() && int64_t(steps.size()) != experts)
+    return refuse(root, "the parameters of experts that were not chosen are not there");
   Draws draws(experts, slots);
   SymbolicShapes &shapes = raising.shapes();
   reference::Evaluator at(&shapes, chooseSymbols(shapes, front.input, 16 + 4 * experts));
@@ -321,7 +376,14 @@ bool Loop::findNumbers() {
   if (!shape)
     return refuse(root, "the shape of what is chosen is not known");
   const int64_t count = *reference::elementCount(*shape), rows = count / slots;
+  // Rows of which all are chosen, if they are enough, tell experts apart.
   std::vector<double> drawn = draws.anyOf(rows);
+  auto areAll = [&] {
+    return llvm::all_of(llvm::seq<int64_t>(0, experts),
+                        [&](int64_t i) { return llvm::is_contained(drawn, double(i)); });
+  };
+  for (int tries = 0; tries < 64 && !areAll(); ++tries)
+    drawn = draws.anyOf(rows);
   at.set(chosen, reference::Tensor(reference::Tensor::Integer, *shape, drawn));
   if (weights)
     at.set(weights, reference::Tensor(reference::Tensor::Float, *shape, draws.weights(count)));
@@ -409,7 +471,7 @@ bool Loop::match() {
 FailureOr<bool> Loop::build() {
   SymbolicShapes &shapes = raising.shapes();
   const LoopBranch &front = steps.front().branch;
-  const bool isTraced = front.number != nullptr;
+  const bool isTraced = this->isTraced(), isByNumber = front.number != nullptr;
   const int64_t found = steps.size();
   if (isTraced && found > experts)
     return refuse(root, "more steps than experts");
@@ -421,8 +483,8 @@ FailureOr<bool> Loop::build() {
   Value rows = typeOf(front.input).getRank() == 2 ? front.input : b.rowsOf(front.input);
   for (int64_t expert = 0; expert < experts; ++expert) {
     const Step &of =
-        isTraced ? steps.front()
-                 : *llvm::find_if(steps, [&](const Step &step) { return step.expert == expert; });
+        isByNumber ? steps.front()
+                   : *llvm::find_if(steps, [&](const Step &step) { return step.expert == expert; });
     mixture.addExpert(
         rows, [&](GraphBuilder &b, ValueRange v) { return of.branch.build(b, v[0], expert); });
   }
@@ -467,6 +529,21 @@ FailureOr<bool> Loop::build() {
   return true;
 }
 
+LogicalResult Loop::reportFrozen() {
+  if (!llvm::all_of(steps, [](const Step &step) { return step.hit; }))
+    return success();
+  const int64_t all = *dims(scoresOf(chosen)).back().asConstant(), found = steps.size();
+  if (found == all) { // those rows that choose them all get what they should, others an error
+    emitWarning(root->getLoc()) << "the export froze how many experts a loop runs over: expected "
+                                   "any number, found "
+                                << found << "; left as it was exported";
+    return success();
+  }
+  return emitInputFault(steps.back().hit)
+         << "the export froze a loop over experts: expected steps for " << all << ", found "
+         << found << "; --repair does not help: " << why;
+}
+
 FailureOr<bool> graft::raise::raiseLoop(Raising &raising, Operation *op,
                                         llvm::DenseSet<Operation *> &seen) {
   auto isStep = [](Operation *op) {
@@ -487,6 +564,8 @@ FailureOr<bool> graft::raise::raiseLoop(Raising &raising, Operation *op,
     if (failed(isRaised) || *isRaised)
       return isRaised;
   }
+  if (failed(loop.reportFrozen()))
+    return failure();
   raising.leave(loop.where ? loop.where : op, loop.why);
   return false;
 }

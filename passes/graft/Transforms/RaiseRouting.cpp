@@ -137,7 +137,6 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
   LogicalResult raiseAll(func::FuncOp main) {
     dropCopies(main);
     raise::Raising raising(getOperation(), main, repair);
-    shareParameters(main);
     SmallVector<Operation *> ops;
     for (Operation &op : main.getBody().front())
       ops.push_back(&op);
@@ -153,31 +152,18 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
     }
     if (anyRaised)
       inferShapes(main); // an op of another domain has no shape
-    FailureOr<bool> loops = raiseLoops(raising, main);
-    if (failed(loops))
-      return failure();
-    anyRaised |= *loops;
+    // What is refused is not all that there is to say.
+    LogicalResult loops = raiseLoops(raising, main, anyRaised);
     anyRaised |= raiseSums(raising, main);
     if (anyRaised) {
       removeDead(main);
       inferShapes(main);
     }
-    if (raising.report.left.empty())
+    if (succeeded(loops) && raising.report.left.empty())
       leaveRest(raising, main);
     if (onRaise)
       onRaise(raising.report);
-    return success();
-  }
-
-  /// Parameters of one value are one to torch's exporter, which gives the others by an Identity.
-  static void shareParameters(func::FuncOp main) {
-    for (Operation &op : llvm::make_early_inc_range(main.getBody().front()))
-      if (auto same = dyn_cast<onnx::IdentityOp>(op);
-          same && same.getInput().getDefiningOp<onnx::ConstantOp>() &&
-          same.getInput().getType() == same.getType()) {
-        same.getResult().replaceAllUsesWith(same.getInput());
-        same.erase();
-      }
+    return loops;
   }
 
   static void removeDead(func::FuncOp main) {
@@ -187,24 +173,24 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
   }
 
   /// The last step of a loop has those before it behind it.
-  static FailureOr<bool> raiseLoops(raise::Raising &raising, func::FuncOp main) {
+  static LogicalResult raiseLoops(raise::Raising &raising, func::FuncOp main, bool &anyRaised) {
     SmallVector<Operation *> candidates;
     for (Operation &op : llvm::reverse(main.getBody().front()))
       if (isa<onnx::ScatterNDOp, onnx::ScatterElementsOp, onnx::WhereOp, onnx::AddOp>(op))
         candidates.push_back(&op);
-    bool anyRaised = false;
+    bool anyLoop = false, anyFailed = false;
     llvm::DenseSet<Operation *> seen;
     for (Operation *op : candidates) {
       FailureOr<bool> raised = raise::raiseLoop(raising, op, seen);
-      if (failed(raised))
-        return failure();
-      anyRaised |= *raised;
+      anyFailed |= failed(raised);
+      anyLoop |= succeeded(raised) && *raised;
     }
-    if (anyRaised) {
+    if (anyLoop) {
       removeDead(main);
       raising.changed();
     }
-    return anyRaised;
+    anyRaised |= anyLoop;
+    return failure(anyFailed);
   }
 
   static bool raiseSums(raise::Raising &raising, func::FuncOp main) {
