@@ -122,7 +122,7 @@ LogicalResult Inliner::inlineApply(ApplyOp apply) {
     auto inside = OpBuilder::atBlockEnd(&to);
     for (Operation &op : from)
       cloneInto(inside, outside, op, mapping);
-    to.walk([&](ApplyOp nested) {
+    to.walk([&, symbol = symbol](ApplyOp nested) {
       within[nested] = chain;
       within[nested].push_back(symbol.getAttr());
     });

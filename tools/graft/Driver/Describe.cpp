@@ -268,7 +268,7 @@ FailureOr<ArtifactSpec> graft::describeArtifact(mlir::ModuleOp module,
   for (const StageCode &code : codes)
     if (!StringRef(code.name).ends_with(kDeviceSuffix)) {
       codeIndex[code.name] = spec.codes.size();
-      spec.codes.push_back({code, ""});
+      spec.codes.push_back({code, "", std::nullopt});
     }
   for (const StageCode &code : codes)
     if (StringRef name = code.name; name.consume_back(kDeviceSuffix))

@@ -38,7 +38,7 @@ std::vector<Spec::Task> Spec::tasks() const {
   for (const Router *router : routersOf(*state->document))
     for (const auto &[task, modules] : router->select.tasks)
       if (task.text != "base" &&
-          llvm::none_of(names, [&](const Task &each) { return each.name == task.text; }))
+          llvm::none_of(names, [&task = task](const Task &each) { return each.name == task.text; }))
         names.push_back({task.text, state->errors.place(task.mark)});
   return names;
 }

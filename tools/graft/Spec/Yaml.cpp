@@ -95,8 +95,8 @@ private:
     std::shared_ptr<Node> node;
     YAML::anchor_t anchor;
     bool hasKey = false; ///< of a map: the next node is a value
-    std::string key;
-    Mark keyMark;
+    std::string key = {};
+    Mark keyMark = {};
   };
 
   static Mark at(const YAML::Mark &mark) { return {mark.line + 1, mark.column + 1}; }

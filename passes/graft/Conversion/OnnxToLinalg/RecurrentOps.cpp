@@ -21,11 +21,12 @@ struct Layer {
   Lowering &l;
   Operation *op;
   int64_t gates;
-  Tensor x, w, r, bias, lengths, initialH, initialC, peephole;
-  Polynomial steps, batch, hidden;
-  int64_t directions;
-  std::optional<float> clip;
-  SmallVector<std::string> activations; // per direction as many as the layer has
+  Tensor x = {}, w = {}, r = {}, bias = {}, lengths = {}, initialH = {}, initialC = {},
+         peephole = {};
+  Polynomial steps = {}, batch = {}, hidden = {};
+  int64_t directions = 0;
+  std::optional<float> clip = {};
+  SmallVector<std::string> activations = {}; // per direction as many as the layer has
 };
 
 /// What one direction leaves: all hidden states, and the last states.
@@ -318,7 +319,7 @@ template <typename OpTy> static LogicalResult lowerRecurrent(Lowering &l, OpTy o
     for (int64_t d = 0; d < layer.directions; ++d)
       for (unsigned i = 0; i < each; ++i)
         layer.activations.push_back(i == 0 && each > 1 ? "sigmoid" : "tanh");
-  if (layer.activations.size() != each * layer.directions)
+  if (int64_t(layer.activations.size()) != int64_t(each) * layer.directions)
     return l.unsupported(op, "a number of activations that does not fit");
   for (StringRef name : layer.activations)
     if (name != "sigmoid" && name != "tanh" && name != "relu")

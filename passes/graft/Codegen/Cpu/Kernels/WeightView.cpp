@@ -108,7 +108,7 @@ std::optional<WeightView> graft::viewOfWeight(Value value) {
   if (!type || !type.hasStaticShape() || type.getNumElements() == 0)
     return std::nullopt;
   if (auto argument = dyn_cast<BlockArgument>(value)) {
-    WeightView view{argument};
+    WeightView view{argument, 0, {}};
     int64_t stride = type.getNumElements();
     for (int64_t size : type.getShape()) {
       stride /= size;

@@ -364,7 +364,7 @@ void ProductKernel::buildSegmented(DeviceBuilder &b, TileProduct &product, const
       auto type = cast<MemRefType>(extrasOf(int64_t(g))[0].getType());
       if (isa<MemRefType>(table.getType())) {
         Value row = arith::IndexCastOp::create(b, b.getIndexType(), e);
-        ofModule.push_back([&b, table, row](Value at) -> Value {
+        ofModule.push_back([&b, table = table, row](Value at) -> Value {
           return memref::LoadOp::create(b, table, ValueRange{row, at});
         });
         continue;
