@@ -38,7 +38,7 @@ KINDS = {
     "limit-factor": (2, f"%a = modular.select_top 2 of %scores : {S} -> {chosen(2)}\n  %c = modular.limit %a to factor 0.75 among {MODULES} : {chosen(2)}\n  {weighed(2, 'sum')}", "weighted_sum"),
     "limit-count": (2, f"%a = modular.select_top 2 of %scores : {S} -> {chosen(2)}\n  %c = modular.limit %a to count 1 among {MODULES} : {chosen(2)}\n  {weighed(2, 'nothing')}", "sum"),
     "groups": (2, f"%m = modular.mask_groups %scores groups 4 keep 2 by top 2 : {S}\n  %c = modular.select_top 2 of %m : {S} -> {chosen(2)}\n  {weighed(2, 'sum')}", "mean"),
-    "top-p": (MODULES, f"%c = topp.select 0.7 of %scores : {S}\n  {weighed(MODULES, 'softmax')}", "weighted_sum"),
+    "top-p": (MODULES, f"%c = topp.select 0.7 at most {MODULES} of %scores : {S}\n  {weighed(MODULES, 'softmax')}", "weighted_sum"),
     "concatenation": (2, None, "concatenation"),
     "attention": (2, None, "attention"),
     "own": (2, None, "own"),

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 plugin, folder = sys.argv[1], Path(sys.argv[2])
-WIDTH, OUT, MODULES, P = 6, 6, 5, 0.8
+WIDTH, OUT, MODULES, P, MOST = 6, 6, 5, 0.8, 4
 SPEC = """graft: 1
 modules:
   expert:
@@ -17,15 +17,15 @@ modules:
 routers:
   gate:
     score: {linear: {weight: gate.npy}}
-    select: {op: "topp.select", p: %s}
+    select: {op: "topp.select", %s}
     weight: {by: logits, normalize: softmax}
 place:
 - {at: {node: "/layer/MatMul"}, replace: {mixture: {router: gate, modules: [expert]}}}
 """
 
 
-def compile_spec(p, *more):
-    (folder / "s.yaml").write_text(SPEC % p)
+def compile_spec(attributes, *more):
+    (folder / "s.yaml").write_text(SPEC % attributes)
     return subprocess.run(["graft", "compile", folder / "m.onnx", "--spec", folder / "s.yaml", "-o", folder / "m.so", *more],
                           capture_output=True, text=True)
 
@@ -39,11 +39,21 @@ graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], name="/
                           [numpy_helper.from_array(np.eye(WIDTH, dtype=np.float32), "w")])
 onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "m.onnx")
 
-# Without the plugin its op has no such name; with it a wrong attribute is found where it stands.
-for p, more, words in ((P, [], "s.yaml:9:18: expected the name of an op"), (1.5, ["--load-plugin", plugin], "expects p above 0 and at most 1, found 1.5")):
-    result = compile_spec(p, *more)
+# Without the plugin its op has no such name; with it a wrong attribute is found where it stands, and so is one that is not there, also where the type of
+# the result depends on it.
+GOOD, LOAD = f"p: {P}, most: {MOST}", ["--load-plugin", plugin]
+for attributes, more, words in (
+    (GOOD, [], "s.yaml:9:18: expected the name of an op"),
+    ("p: 1.5, most: 4", LOAD, "s.yaml:9:18: 'topp.select' op expects p above 0 and at most 1, found 1.5"),
+    ("most: 4", LOAD, "s.yaml:9:18: 'topp.select' op requires attribute 'p'"),
+    ("p: 0.5", LOAD, "s.yaml:9:18: 'topp.select' op requires attribute 'most'"),
+    ("p: 0.5, most: -4", LOAD, "most of at least 1, found 'tensor<?x5xf32>' and -4"),
+    ("p: 0.5, most: 6", LOAD, "s.yaml:9:18: 'topp.select' op expects scores of at least 6 modules, found 'tensor<?x5xf32>'"),
+    ("p: 0.5, most: 2.5", LOAD, "s.yaml:9:47: most: expected a value that topp.select takes, found '2.5'"),
+):
+    result = compile_spec(attributes, *more)
     assert result.returncode == 1 and words in result.stderr and not (folder / "m.so").exists(), (result.returncode, result.stderr)
-result = compile_spec(P, "--load-plugin", plugin)
+result = compile_spec(GOOD, *LOAD)
 assert result.returncode == 0, result.stderr
 
 counts = set()
@@ -56,7 +66,7 @@ for rows in (0, 1, 9, 200):
         shares = np.exp(gate @ row) / np.exp(gate @ row).sum()
         taken, reached = [], 0.0
         for e in np.argsort(-shares, kind="stable"):
-            if reached >= P:
+            if reached >= P or len(taken) == MOST:
                 break
             taken.append(e)
             reached += shares[e]

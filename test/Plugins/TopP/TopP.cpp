@@ -26,11 +26,16 @@ void topp::TopPDialect::initialize() {
       >();
 }
 
-/// A slot for each module: any number of them may be needed.
-LogicalResult topp::SelectOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
+/// As many slots as may be needed. The op is not verified yet: an attribute may have any value.
+LogicalResult topp::SelectOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
                                                Adaptor adaptor, SmallVectorImpl<Type> &types) {
   auto scores = cast<RankedTensorType>(adaptor.getScores().getType());
-  types.push_back(scores.clone(IntegerType::get(context, 64)));
+  const int64_t most = adaptor.getMost();
+  if (scores.getRank() != 2 || most < 1)
+    return emitOptionalError(loc,
+                             "expects scores of (rows, modules) and most of at least 1, found ",
+                             scores, " and ", most);
+  types.push_back(scores.clone({scores.getDimSize(0), most}, IntegerType::get(context, 64)));
   return success();
 }
 
@@ -39,15 +44,16 @@ LogicalResult topp::SelectOp::verify() {
   if (!(p > 0 && p <= 1))
     return emitOpError() << "expects p above 0 and at most 1, found " << p;
   RankedTensorType scores = getScores().getType();
-  if (scores.getRank() != 2 || scores.isDynamicDim(1))
-    return emitOpError() << "expects scores of (rows, modules), found " << scores;
+  if (scores.isDynamicDim(1) || int64_t(getMost()) > scores.getDimSize(1))
+    return emitOpError() << "expects scores of at least " << getMost() << " modules, found "
+                         << scores;
   return success();
 }
 
 Value topp::SelectOp::buildStep(OpBuilder &builder, ValueRange operands) {
   onnx::GraphBuilder b(getLoc(), builder);
   Value shares = b.softmax(operands[0]);
-  auto [greatest, numbers] = b.topK(shares, getScores().getType().getDimSize(1));
+  auto [greatest, numbers] = b.topK(shares, getMost());
   // A module is needed if those before it do not reach p.
   Value before = b.binary<onnx::SubOp>(b.cumulativeSum(greatest, 1), greatest);
   Value isNeeded = b.predicate<onnx::LessOp>(before, b.number(getP().convertToDouble(), before));

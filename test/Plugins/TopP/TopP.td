@@ -16,13 +16,13 @@ def TopP_Dialect : Dialect {
 
 def TopP_SelectOp : Op<TopP_Dialect, "select", [Pure, InferTypeOpAdaptor,
     DeclareOpInterfaceMethods<Modular_RouterStepOpInterface>]> {
-  let summary = "Chooses the fewest modules whose shares reach p together";
+  let summary = "Chooses the fewest modules whose shares reach p together, and no more than most";
   let description = [{
-    Shares are the softmax of a row's scores. The modules of the greatest shares are taken, the greatest first, until their sum is at least `p`; the slots
-    behind them stay empty (Huang et al., *Harder Tasks Need More Experts*, 2024).
+    Shares are the softmax of a row's scores. The modules of the greatest shares are taken, the greatest first, until their sum is at least `p` or there
+    are `most`; the slots behind them stay empty (Huang et al., *Harder Tasks Need More Experts*, 2024).
   }];
-  let arguments = (ins F64Attr:$p, RankedTensorOf<[AnyFloat]>:$scores);
+  let arguments = (ins F64Attr:$p, I64Attr:$most, RankedTensorOf<[AnyFloat]>:$scores);
   let results = (outs RankedTensorOf<[I64]>:$chosen);
-  let assemblyFormat = "$p `of` $scores attr-dict `:` type($scores)";
+  let assemblyFormat = "$p `at` `most` $most `of` $scores attr-dict `:` type($scores)";
   let hasVerifier = 1;
 }

@@ -123,6 +123,8 @@ CASES = [
     (router(GATE + ", select: {top: §0}"), "top: expected a whole number of at least 1, found '0'"),
     (router(GATE + ", select: {top: §3}"), "top: expected at most the 2 modules of the mixture, found 3"),
     (router(GATE + ", select: {top: §1.5}"), "top: expected a whole number of at least 1, found '1.5'"),
+    (router(GATE + ", select: {op: §no.such}"), "expected the name of an op that is a step of a router, found 'no.such'; there are none"),
+    (router(GATE + ", select: {op: §modular.select_all}"), "modular.select_all: expected an op that infers the type of its one result"),
     (router(GATE + ", select: {fixed: [§c]}"), "expected the name of a module of the mixture, found 'c'"),
     (router(GATE + ", select: {fixed: [a, §a]}"), "fixed: expected each module once, found 'a' twice"),
     (router("select: {fixed: [a]}, §bias: [1, 2]"), "bias: expected a router with 'score', found none"),

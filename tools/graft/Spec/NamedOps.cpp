@@ -84,6 +84,25 @@ static Attribute choose(RegisteredOperationName op, StringRef name, ArrayRef<Att
   return Attribute();
 }
 
+/// Whether the attributes and operands are there that the op requires; `words` says which aren't.
+/// Types are inferred of them, so they are verified first, on an op whose result is anything.
+static bool hasWhatItReads(RegisteredOperationName op, Location loc, ValueRange operands,
+                           const NamedAttrList &attributes, std::string &words) {
+  OperationState state(loc, op);
+  state.addOperands(operands);
+  state.addAttributes(attributes.getAttrs());
+  state.addTypes(operands.front().getType());
+  Operation *made = Operation::create(state);
+  (void)verify(made, /*verifyRecursively=*/false);
+  made->destroy();
+  // Attributes come first, operands next, and then the result, whose words don't matter yet.
+  StringRef said = words;
+  if (said.contains("requires attribute") || said.contains("operand"))
+    return false;
+  words.clear();
+  return true;
+}
+
 /// The result types that the op infers.
 static LogicalResult inferTypes(RegisteredOperationName op, Location loc, ValueRange operands,
                                 DictionaryAttr attributes, SmallVectorImpl<Type> &types) {
@@ -123,7 +142,7 @@ Operation *graft::spec::createNamed(onnx::GraphBuilder &b, Errors &errors, const
   if (!op || !wanted(*op)) {
     std::vector<std::string> known;
     for (RegisteredOperationName each : context->getRegisteredOperations())
-      if (wanted(each))
+      if (wanted(each) && each.hasInterface<InferTypeOpInterface>())
         known.push_back(each.getStringRef().str());
     return fail(ref.name.mark, "expected the name of an op that is " + what + ", found '" + name +
                                    "'" + nearestNames(name, known));
@@ -150,6 +169,8 @@ Operation *graft::spec::createNamed(onnx::GraphBuilder &b, Errors &errors, const
       words = diagnostic.str();
     return success();
   });
+  if (!hasWhatItReads(*op, b.getLoc(), operands, attributes, words))
+    return fail(ref.name.mark, words);
   SmallVector<Type> types;
   if (failed(inferTypes(*op, b.getLoc(), operands, attributes.getDictionary(context), types)) ||
       types.size() != 1)
