@@ -207,6 +207,12 @@ CASES = {
         spec("", '  a: {linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: 0}}}\n  b: {linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: 1}}}',
              places=["{at: 'layers.{layer}.mlp', replace: {split: {axis: 1, sizes: [2, rest], modules: [a, {sum: [a, b]}]}}}"]),
         lambda w, i: lambda l, h, mlp: np.concatenate([h[:, :2] @ w[f"l{l}.square"][0].T, h[:, 2:] @ (w[f"l{l}.square"][0] + w[f"l{l}.square"][1]).T], 1)),
+    "a split of features before a linear": case(
+        spec("", '  a: {linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: 0}}}\n  two: {identity: , scale: 2}\n  half: {identity: , scale: 0.5}\n'
+             '  part: {split: {axis: 1, sizes: [2, rest], modules: [half, identity]}}',
+             places=["{at: 'layers.{layer}.mlp', replace: {stack: [{split: {axis: -1, sizes: [10, rest], modules: [two, part]}}, a]}}"]),
+        lambda w, i: lambda l, h, mlp: np.concatenate(
+            [2 * h[..., :10], np.concatenate([h[:, :2, 10:] / 2, h[:, 2:, 10:]], 1)], -1) @ w[f"l{l}.square"][0].T),
     "two places at one layer": case(
         spec("", '  a: {linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: 0}}}',
              places=["{at: 'layers.{layer}.mlp', replace: a}", "{at: 'layers.{layer}.mlp', beside: a}", "{at: {tensor: h1}, after: {stack: [identity]}}"]),

@@ -305,7 +305,10 @@ Value SpecBuilder::buildParts(Frame &frame, const Module &module, Value x) {
       const int64_t end = !own || isAfterRest ? (behind ? -behind : INT64_MAX) : before + *own;
       before += own.value_or(0);
       SmallVector<int64_t> shape(typeOf(x).getShape());
-      shape[axis] = own && !ShapedType::isDynamic(size) ? *own : ShapedType::kDynamic;
+      if (!ShapedType::isDynamic(size))
+        shape[axis] = own.value_or(size - total);
+      else
+        shape[axis] = ShapedType::kDynamic;
       part = onnx::SliceOp::create(b, typeOf(x).clone(shape), x, b.integers(start), b.integers(end),
                                    b.integers(axis), Value());
     }
