@@ -67,7 +67,7 @@ def shares(weights):
 def attention_spec():
     text = spec("select: {fixed: [expert.3, expert.0, expert.2]}", "  moe: {mixture: {router: gate, modules: [expert], aggregate: fusion}}")
     keys = ", ".join(f'{key}: "w.safetensors:l{{layer}}.{name}"' for key, name in
-                     (("query", "query"), ("query_bias", "norm.bias"), ("key", "key"), ("value", "value")))
+                     (("query", "query"), ("query_bias", "norm.bias"), ("key", "key"), ("key_bias", "norm.weight"), ("value", "value")))
     return text.replace("\nplace:", f"\naggregators: {{fusion: {{attention: {{{keys}, scale: 0.25}}}}}}\nplace:")
 
 

@@ -100,6 +100,9 @@ Value SpecBuilder::buildAggregate(Frame &frame, const Aggregator &aggregator, St
     Value key = constant("key", {size, width}, "(size, width of what modules give)");
     Value value = constant("value", {-1, width}, "(out, width of what modules give)");
     Value shift = constant("query_bias", {size}, "(size)");
+    // One of the keys adds the same number to all scores of a row, which a softmax does not see.
+    if (Value unseen = constant("key_bias", {size}, "(size)"))
+      unseen.getDefiningOp()->erase();
     if (errors.any())
       return Value();
     if (shift) {

@@ -196,8 +196,8 @@ std::shared_ptr<Aggregator> graft::spec::readAggregator(Errors &errors, const No
   } else if (chosen) {
     aggregator->kind = Aggregator::Attention;
     Fields attention(errors, chosen->value, "attention",
-                     {"query", "query_bias", "key", "value", "scale", "layout"});
-    for (StringRef key : {"query", "query_bias", "key", "value"})
+                     {"query", "query_bias", "key", "key_bias", "value", "scale", "layout"});
+    for (StringRef key : {"query", "query_bias", "key", "key_bias", "value"})
       if (const NodeRef *tensor =
               key == "query" || key == "key" ? attention.need(key) : attention.get(key))
         aggregator->tensors[key.str()] = readTensor(errors, *tensor, key);
