@@ -10,6 +10,8 @@
 #include "graft/Import/MappedFile.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/ConvertUTF.h"
 
 #include <map>
 #include <sstream>
@@ -38,9 +40,26 @@ std::string Errors::place(Mark mark) const {
              : file + ":" + std::to_string(mark.line) + ":" + std::to_string(mark.column);
 }
 
+/// Bytes that are no text as `\xNN`: a file may hold anything.
+static std::string printable(llvm::StringRef text) {
+  std::string result;
+  for (size_t i = 0; i < text.size();) {
+    const auto *at = reinterpret_cast<const llvm::UTF8 *>(text.data() + i);
+    const size_t length = llvm::getNumBytesForUTF8(*at);
+    if (*at >= 0x20 && *at != 0x7f && i + length <= text.size() &&
+        llvm::isLegalUTF8Sequence(at, at + length)) {
+      result += text.substr(i, length);
+      i += length;
+    } else {
+      result += "\\x" + llvm::toHex(text.substr(i++, 1), /*LowerCase=*/true);
+    }
+  }
+  return result;
+}
+
 void Errors::fail(Mark mark, const llvm::Twine &message, FaultKind kind) {
   if (!first)
-    first.emplace(kind, (place(mark) + ": " + message).str());
+    first.emplace(kind, place(mark) + ": " + printable(message.str()));
 }
 
 llvm::Error Errors::take() {
@@ -197,7 +216,7 @@ NodeRef graft::spec::readYaml(llvm::StringRef path, Errors &errors) {
     std::istringstream stream(std::string(bytes.begin(), bytes.end()));
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(tree))
-      errors.fail({}, "expected a spec, found an empty file");
+      errors.fail({1, 1}, "expected a spec, found an empty file");
     NodeRef root = tree.take();
     TreeBuilder rest(errors);
     if (!errors.any() && parser.HandleNextDocument(rest))
