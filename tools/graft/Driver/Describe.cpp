@@ -34,6 +34,8 @@ ResidencyReport graft::describeResidency(const ResidencyPlan &plan) {
   report.bytes = plan.bytes;
   report.leastBytes = plan.leastBytes;
   for (const SiteResidency &choice : plan.sites) {
+    if (AdaptOp(choice.adapt)->hasAttr("modular.decides_route"))
+      continue;
     ResidencyRow &row = report.rows.emplace_back();
     row.site = AdaptOp(choice.adapt).getSite().getDefiningOp<SiteOp>().getPath().str();
     for (StringAttr name : choice.modules)

@@ -14,7 +14,8 @@
 
 namespace graft {
 
-/// The choices of a residency plan by name, one row for each site and set of adapters.
+/// The choices of a residency plan by name, one row for each site and set of adapters. What a spec
+/// says of tasks is none of them.
 struct ResidencyRow {
   std::string site;
   std::vector<std::string> adapters, tasks;

@@ -101,6 +101,8 @@ Value SpecBuilder::buildTaskChoice(Frame &frame, const Router &router,
       RouteOp::create(b, RouteType::get(b.getContext(), tasks.getModules().size(), /*slots=*/0),
                       FlatSymbolRefAttr::get(tasks.getSymNameAttr()), ValueRange());
   Value chosen = AdaptOp::create(b, type, site, route, b.getDictionaryAttr(entries));
+  // No adapter, though it enters as one: residency has nothing to say of it.
+  chosen.getDefiningOp()->setAttr("modular.decides_route", b.getUnitAttr());
   Value rows = repeat(b, chosen, x);
   return SelectAboveOp::create(
       b, RankedTensorType::get({typeOf(rows).getDimSize(0), modules}, b.getI64Type()),
