@@ -16,6 +16,7 @@ namespace graft::raise {
 struct GatedSum {
   Gates gates;
   llvm::SmallVector<mlir::Value> branches;
+  int64_t uses = 1; ///< of each branch, by the sum
   mlir::Value stack;
   int64_t axis = 0; ///< of the stack
   int64_t modules = 0;

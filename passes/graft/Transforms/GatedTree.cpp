@@ -8,6 +8,8 @@
 #include "graft/Transforms/GatedSum.h"
 #include "graft/Transforms/LoopBranch.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace graft;
 using namespace graft::raise;
@@ -34,7 +36,8 @@ private:
 
   std::optional<Gate> gateAt(Value shares, int64_t start, int64_t end) const;
   std::optional<Gate> parseGate(Value value) const;
-  std::optional<Gate> parseMask(Value value) const;
+  std::optional<Gate> parseMask(Value value, bool isNegated) const;
+  std::optional<Gate> parseMasked(Operation *op) const;
   /// The value with a dimension of 1 at the end that multiplies as this one does, or null.
   Value scaleOf(Value value) const;
   bool addScale(Value scale, Term &term) const;
@@ -65,18 +68,39 @@ std::optional<TermParser::Gate> TermParser::gateAt(Value shares, int64_t start, 
   return Gate(Gates{shares, {}, {}}, number);
 }
 
-/// [chosen = e], as a bool or a number.
-std::optional<TermParser::Gate> TermParser::parseMask(Value value) const {
-  value = peel(value);
-  if (auto cast = value.getDefiningOp<onnx::CastOp>())
-    value = peel(cast.getInput());
+/// [chosen = e], as a bool or a number, or what negates it.
+std::optional<TermParser::Gate> TermParser::parseMask(Value value, bool isNegated) const {
+  for (value = peel(value); isa_and_nonnull<onnx::CastOp, onnx::NotOp>(value.getDefiningOp());) {
+    isNegated ^= isa<onnx::NotOp>(value.getDefiningOp());
+    value = peel(value.getDefiningOp()->getOperand(0));
+  }
   auto equal = value.getDefiningOp<onnx::EqualOp>();
-  if (!equal)
+  if (!equal || isNegated)
     return std::nullopt;
   for (auto [chosen, wanted] :
        {std::pair(equal.getA(), equal.getB()), std::pair(equal.getB(), equal.getA())})
     if (auto module = integerOf(wanted); module && isKnown(chosen) && !dims(chosen).empty())
       return Gate(Gates{{}, chosen, {}}, *module);
+  return std::nullopt;
+}
+
+/// [chosen = e] · weights, as a product or a choice between the weights and 0.
+std::optional<TermParser::Gate> TermParser::parseMasked(Operation *op) const {
+  SmallVector<std::tuple<Value, Value, bool>> pairs;
+  if (auto product = dyn_cast_or_null<onnx::MulOp>(op)) {
+    pairs = {{product.getA(), product.getB(), false}, {product.getB(), product.getA(), false}};
+  } else if (auto where = dyn_cast_or_null<onnx::WhereOp>(op)) {
+    if (isZero(where.getY()))
+      pairs.push_back({where.getCondition(), where.getX(), false});
+    if (isZero(where.getX()))
+      pairs.push_back({where.getCondition(), where.getY(), true});
+  }
+  for (auto [mask, weights, isNegated] : pairs)
+    if (auto gate = parseMask(mask, isNegated);
+        gate && isKnown(weights) && dims(gate->first.chosen) == dims(weights)) {
+      gate->first.weights = weights;
+      return gate;
+    }
   return std::nullopt;
 }
 
@@ -112,21 +136,18 @@ std::optional<TermParser::Gate> TermParser::parseGate(Value value) const {
     auto axis = one(sum.getAxes());
     if (!axis || !isLastAxis(*axis, sum.getData()))
       return std::nullopt;
-    SmallVector<std::pair<Value, Value>> pairs;
-    if (auto product = sum.getData().getDefiningOp<onnx::MulOp>())
-      pairs = {{product.getA(), product.getB()}, {product.getB(), product.getA()}};
-    else if (auto where = sum.getData().getDefiningOp<onnx::WhereOp>();
-             where && isZero(where.getY()))
-      pairs = {{where.getCondition(), where.getX()}};
-    for (auto [mask, weights] : pairs)
-      if (auto gate = parseMask(mask);
-          gate && isKnown(weights) && dims(gate->first.chosen) == dims(weights)) {
-        gate->first.weights = weights;
-        return gate;
-      }
-    return std::nullopt;
+    return parseMasked(sum.getData().getDefiningOp());
   }
-  return parseMask(value);
+  // The same of one slot.
+  if (auto gate = parseMasked(op))
+    return gate;
+  return parseMask(value, false);
+}
+
+static SmallVector<Polynomial, 4> withoutOnes(ArrayRef<Polynomial> dims) {
+  SmallVector<Polynomial, 4> result(dims);
+  llvm::erase_if(result, [](const Polynomial &dim) { return dim.isConstant(1); });
+  return result;
 }
 
 Value TermParser::scaleOf(Value value) const {
@@ -140,8 +161,9 @@ bool TermParser::addScale(Value scale, Term &term) const {
   if (auto gate = parseGate(scale)) {
     if (!term.gates.empty() && term.number != gate->second)
       return false;
-    if (gate->first.chosen && !gate->first.weights && dims(gate->first.chosen) != dims(scale)) {
-      if (dims(gate->first.chosen) != dims(scale).drop_back())
+    const bool isSum = peel(scale).getDefiningOp<onnx::ReduceSumOp>() != nullptr;
+    if (gate->first.chosen && !isSum && dims(gate->first.chosen) != dims(scale)) {
+      if (withoutOnes(dims(gate->first.chosen)) != withoutOnes(dims(scale)))
         return false;
       gate->first.count = 1;
     }
@@ -203,6 +225,61 @@ static void collectSummands(Value value, bool isRoot, SmallVectorImpl<Value> &su
   collectSummands(add.getB(), false, summands);
 }
 
+/// The value of which `value` is one position along the last dimension, and which; or null.
+static std::pair<Value, int64_t> slotOf(Value value) {
+  value = peel(value);
+  auto gather = value.getDefiningOp<onnx::GatherOp>();
+  if (auto at = gather ? integerOf(gather.getIndices()) : std::nullopt;
+      at && isLastAxis(gather.getAxis(), gather.getData()))
+    return {gather.getData(), *at};
+  auto slice = value.getDefiningOp<onnx::SliceOp>();
+  auto axis = slice ? integerOf(slice.getAxes()) : std::nullopt;
+  auto start = slice ? integerOf(slice.getStarts()) : std::nullopt;
+  auto end = slice ? integerOf(slice.getEnds()) : std::nullopt;
+  if (axis && start && end && isLastAxis(*axis, slice.getData()) && *end - *start == 1)
+    return {slice.getData(), *start};
+  return {};
+}
+
+/// Makes a term for each module of those for each slot and module; false if a slot lacks one.
+static bool mergeSlots(SmallVectorImpl<Term> &terms, int64_t &slots) {
+  std::map<int64_t, SmallVector<Term>> byNumber;
+  for (Term &term : terms) {
+    Gates &gates = term.gates.front();
+    if (term.gates.size() != 1 || !gates.chosen)
+      return false;
+    // Its weight is beside the mask, or a scale.
+    if (!gates.weights && term.scales.size() == 1)
+      gates.weights = term.scales.pop_back_val();
+    auto [chosen, slot] = slotOf(gates.chosen);
+    if (!chosen || !typeOf(chosen))
+      return false;
+    if (gates.weights) {
+      auto [weights, other] = slotOf(gates.weights);
+      if (!weights || other != slot)
+        return false;
+      gates.weights = weights;
+    }
+    gates.chosen = chosen;
+    gates.count = 0;
+    slots = typeOf(chosen).getShape().back();
+    // What differs is the slot alone.
+    auto &others = byNumber[term.number];
+    const int64_t index = slot < 0 ? slot + slots : slot;
+    if (index != int64_t(others.size()) || !(gates == terms.front().gates.front()) ||
+        (!others.empty() && others.front().branch != term.branch))
+      return false;
+    others.push_back(term);
+  }
+  terms.clear();
+  for (auto &[number, others] : byNumber) {
+    if (int64_t(others.size()) != slots)
+      return false;
+    terms.push_back(others.front());
+  }
+  return true;
+}
+
 /// One gate for the gates and scales that all terms have.
 static std::optional<Gates> combine(GraphBuilder &b, const Term &term) {
   Gates result = term.gates.front();
@@ -253,7 +330,12 @@ bool graft::raise::parseTree(GraphBuilder &b, Raising &raising, onnx::AddOp op, 
   }
   if (terms.size() < 2)
     return false;
-  llvm::sort(terms, [](const Term &a, const Term &b) { return a.number < b.number; });
+  llvm::stable_sort(terms, [](const Term &a, const Term &b) { return a.number < b.number; });
+  if (llvm::adjacent_find(terms,
+                          [](const Term &a, const Term &b) { return a.number == b.number; }) !=
+          terms.end() &&
+      !mergeSlots(terms, result.uses))
+    return false;
   const Term &front = terms.front();
   for (auto [number, term] : llvm::enumerate(terms)) {
     if (term.number != int64_t(number) || term.gates != front.gates || term.scales != front.scales)

@@ -132,9 +132,9 @@ Value ModuleBody::argument(Value value) {
   return whole[value] = function->getArgument(number);
 }
 
-void ModuleBody::own(Value branch) {
+void ModuleBody::own(Value branch, int64_t uses) {
   Operation *first = branch.getDefiningOp();
-  if (!first || !first->hasOneUse())
+  if (!first || std::distance(first->use_begin(), first->use_end()) != uses)
     return;
   owned.insert(first);
   SmallVector<Operation *> order{first};

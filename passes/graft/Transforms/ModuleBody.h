@@ -36,8 +36,9 @@ public:
   /// modules'.
   Value clone(Value value);
   Value clone(Value value, Part part);
-  /// Says that a value is this module's alone, and with it what nothing else reads.
-  void own(Value branch);
+  /// Says that a value, which is read `uses` times, is this module's alone, and with it what
+  /// nothing else reads.
+  void own(Value branch, int64_t uses = 1);
   /// Ends the body with its result. Whether each row of the result follows from that row of the
   /// inputs.
   bool finish(Value result);

@@ -138,7 +138,7 @@ bool GatedSumRaiser::buildBodies() {
     if (sum.stack) {
       result = body->clone(sum.stack, {sum.axis, number, 1, true});
     } else {
-      body->own(sum.branches[number]);
+      body->own(sum.branches[number], sum.uses);
       result = body->clone(sum.branches[number]);
     }
     if (!result || !body->finish(result))
