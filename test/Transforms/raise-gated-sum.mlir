@@ -103,32 +103,32 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %w: tensor<?x2x
 
 // -----
 
-// Gates of whole sequences, of modules that mix what is in them: a row is a sequence, which weighs inside of the module.
+// Modules that mix what is in a sequence: a row is a sequence, whose vectors are weighed inside of the module.
 
-// CHECK-LABEL: modular.router @mixture.router(%{{.*}}: tensor<?x1x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK-LABEL: modular.router @mixture.router(%{{.*}}: tensor<?x?x2xf32>) over ["expert.0", "expert.1"] {
 // CHECK: onnx.Equal
 // CHECK: onnx.ReduceMax
 // CHECK: %[[SHOWN:.*]] = onnx.ReduceMean
 // CHECK: %[[CHOSEN:.*]] = onnx.Where
 // CHECK: modular.yield %[[CHOSEN]], %[[SHOWN]] : tensor<?x2xi64>, tensor<?x2xf32>
-// CHECK: modular.module @mixture.expert.0 function(%{{.*}}: tensor<?x?x4xf32>, %[[W:.*]]: tensor<?x1x2xf32>) -> tensor<?x?x4xf32> {
+// CHECK: modular.module @mixture.expert.0 function(%{{.*}}: tensor<?x?x4xf32>, %[[W:.*]]: tensor<?x?x2xf32>) -> tensor<?x?x4xf32> {
 // CHECK: onnx.ReduceMean
 // CHECK: %[[SHARE:.*]] = onnx.Slice %[[W]]
 // CHECK: onnx.Mul %{{.*}}, %[[SHARE]]
 // CHECK-LABEL: func.func @main
-// CHECK-SAME: %[[X:.*]]: tensor<?x?x4xf32>{{.*}}, %[[GATES:.*]]: tensor<?x1x2xf32>
+// CHECK-SAME: %[[X:.*]]: tensor<?x?x4xf32>{{.*}}, %[[GATES:.*]]: tensor<?x?x2xf32>
 // CHECK: %[[R:.*]] = modular.route @mixture.router(%[[GATES]])
 // CHECK: modular.apply %[[R]] [@mixture.expert.0, @mixture.expert.1](%[[X]], %[[GATES]])
 // CHECK: modular.aggregate sum
-func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %gates: tensor<?x1x2xf32> {modular.dims = ["b", "1", "2"]}) -> tensor<?x?x4xf32> {
+func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %gates: tensor<?x?x2xf32> {modular.dims = ["b", "s", "2"]}) -> tensor<?x?x4xf32> {
   %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
-  %s0, %s1 = onnx.Split %gates {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x1x2xf32>) -> (tensor<?x1x1xf32>, tensor<?x1x1xf32>)
+  %s0, %s1 = onnx.Split %gates {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x?x2xf32>) -> (tensor<?x?x1xf32>, tensor<?x?x1xf32>)
   %m = onnx.ReduceMean %x, %one {keepdims = 1 : i64} : (tensor<?x?x4xf32>, tensor<1xi64>) -> tensor<?x1x4xf32>
   %0 = onnx.Sub %x, %m : (tensor<?x?x4xf32>, tensor<?x1x4xf32>) -> tensor<?x?x4xf32>
-  %1 = onnx.Mul %0, %s0 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
+  %1 = onnx.Mul %0, %s0 : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
   %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
   %2 = onnx.Mul %x, %own : (tensor<?x?x4xf32>, tensor<4xf32>) -> tensor<?x?x4xf32>
-  %3 = onnx.Mul %2, %s1 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
+  %3 = onnx.Mul %2, %s1 : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
   %4 = onnx.Add %1, %3 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   return %4 : tensor<?x?x4xf32>
 }

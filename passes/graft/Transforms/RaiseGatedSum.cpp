@@ -218,10 +218,16 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
     return (sum.gates.count ? dims : dims.drop_back()) == ArrayRef(product(leading)) ||
            (sum.gates.count && dims == ArrayRef(leading));
   };
+  auto isOfSequence = [&](Value gate) {
+    ArrayRef<Polynomial> dims = shapes.get(gate).dims;
+    dims = sum.gates.count ? dims : dims.drop_back();
+    return !dims.empty() && dims.front() == leading.front() &&
+           llvm::all_of(dims.drop_front(), [](const Polynomial &dim) { return dim.isConstant(1); });
+  };
   for (Value gate : gates) {
     if (!shapes.isKnown(gate) || shapes.get(gate).rank() == 0)
       return {};
-    if (isFlat(gate))
+    if (isFlat(gate) || isOfSequence(gate))
       continue;
     if (shapes.get(gate).rank() != leading.size() + 1)
       return {};
@@ -235,16 +241,19 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
                                                : areFeatures(sum.gates.shares, shapes))) ||
       !buildBodies())
     return {};
+  const bool arePerSequence =
+      leading.size() > 1 && !llvm::all_of(gates, isFlat) && llvm::all_of(gates, isOfSequence);
   // A weight for each channel of a convolution is attention to channels.
-  const bool weighsChannels =
-      leading.size() > 1 && !isFlat(gates.front()) && !leadingOf(gates.front())[1].isConstant(1);
+  const bool weighsChannels = leading.size() > 1 && !arePerSequence && !isFlat(gates.front()) &&
+                              shapes.get(gates.front()).rank() > 2 &&
+                              !leadingOf(gates.front())[1].isConstant(1);
   if (weighsChannels && llvm::any_of(bodies, [](auto &body) { return body->hasConvolution(); }))
     return {};
-  bool areVectors = leading.size() > 1 &&
+  bool areVectors = leading.size() > 1 && !arePerSequence &&
                     llvm::all_of(gates, [&](Value gate) { return isFlat(gate) || isLike(gate); });
   for (auto &body : bodies)
     areVectors = areVectors && llvm::all_of(body->getInputs(), isLike) && body->isOfVectors();
-  const bool areSequences = leading.size() > 1 && !areVectors;
+  const bool areSequences = leading.size() > 1 && !areVectors && !arePerSequence;
   if (areSequences &&
       (!sum.gates.shares || shapes.get(sum.gates.shares).rank() != leading.size() + 1))
     return {};
@@ -259,14 +268,15 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
     for (Value input : body->getInputs())
       inputs.insert(input);
   }
-  if (areSequences) {
-    Value result = build(b, *mixture, nullptr);
+  auto asItIs = [](Value value) { return value; };
+  if (areSequences || arePerSequence) {
+    Value result = areSequences ? build(b, *mixture, nullptr) : build(b, *mixture, asItIs);
     // Whose dimensions these are nothing tells but a value that has them.
     auto like = llvm::find_if(inputs, isLike);
     return like == inputs.end() ? result : b.vectorsLike(result, *like);
   }
   if (!areVectors)
-    return build(b, *mixture, [](Value value) { return value; });
+    return build(b, *mixture, asItIs);
   return b.vectorsLike(build(b, *mixture, [&](Value value) { return b.rowsOf(value); }),
                        sum.like ? sum.like : gates.front());
 }
