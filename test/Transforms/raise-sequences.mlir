@@ -83,3 +83,32 @@ func.func @main(%x: tensor<2x7x4xf32>, %z: tensor<2x2xf32>) -> (tensor<2x7x4xf32
   %1 = onnx.Add %u0, %u1 : (tensor<2x7x4xf32>, tensor<2x7x4xf32>) -> tensor<2x7x4xf32>
   return %0, %1 : tensor<2x7x4xf32>, tensor<2x7x4xf32>
 }
+
+// -----
+
+// The one greatest for each sequence, which weighs 1.
+
+// CHECK: modular.select_top 1
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: onnx.Equal
+// CHECK: modular.aggregate weighted_sum {{.*}} -> tensor<?x?x4xf32>
+// CHECK: return
+func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %z: tensor<?x2xf32> {modular.dims = ["b", "2"]}) -> tensor<?x?x4xf32> {
+  %axes = onnx.Constant {value = dense<[1, 2]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %i0 = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %i1 = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %own = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %c = onnx.ArgMax %z {axis = 1 : i64, keepdims = 0 : i64} : (tensor<?x2xf32>) -> tensor<?xi64>
+  %e0 = onnx.Equal %c, %i0 : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %e1 = onnx.Equal %c, %i1 : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %u0 = onnx.Unsqueeze %e0, %axes : (tensor<?xi1>, tensor<2xi64>) -> tensor<?x1x1xi1>
+  %u1 = onnx.Unsqueeze %e1, %axes : (tensor<?xi1>, tensor<2xi64>) -> tensor<?x1x1xi1>
+  %g0 = onnx.Cast %u0 {to = 1 : i64} : (tensor<?x1x1xi1>) -> tensor<?x1x1xf32>
+  %g1 = onnx.Cast %u1 {to = 1 : i64} : (tensor<?x1x1xi1>) -> tensor<?x1x1xf32>
+  %a = onnx.Tanh %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  %b = onnx.Mul %x, %own : (tensor<?x?x4xf32>, tensor<4xf32>) -> tensor<?x?x4xf32>
+  %0 = onnx.Mul %a, %g0 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
+  %1 = onnx.Mul %b, %g1 : (tensor<?x?x4xf32>, tensor<?x1x1xf32>) -> tensor<?x?x4xf32>
+  %2 = onnx.Add %0, %1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %2 : tensor<?x?x4xf32>
+}

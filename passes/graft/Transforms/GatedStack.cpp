@@ -28,8 +28,20 @@ static bool isAxis(int64_t given, int64_t axis, int64_t rank) {
   return given == axis || given == axis - rank;
 }
 
+/// The value before reshapes to the dimensions that it has.
+static Value withoutReshapes(const SymbolicShapes &shapes, Value x) {
+  for (;;) {
+    auto reshape = x.getDefiningOp<onnx::ReshapeOp>();
+    if (!reshape || !shapes.isKnown(x) || !shapes.isKnown(reshape.getData()) ||
+        shapes.get(x).dims != shapes.get(reshape.getData()).dims)
+      return x;
+    x = reshape.getData();
+  }
+}
+
 /// The value with dimension `axis` as the last one, where `b` stands.
-static Value moveLast(GraphBuilder &b, Value x, int64_t axis) {
+static Value moveLast(GraphBuilder &b, const SymbolicShapes &shapes, Value x, int64_t axis) {
+  x = withoutReshapes(shapes, x);
   auto type = typeOf(x);
   const int64_t rank = type.getRank();
   if (axis == rank - 1)
@@ -45,7 +57,7 @@ static Value moveLast(GraphBuilder &b, Value x, int64_t axis) {
   }
   if (auto softmax = x.getDefiningOp<onnx::SoftmaxOp>();
       softmax && isAxis(softmax.getAxis(), axis, rank))
-    return b.softmax(moveLast(b, softmax.getInput(), axis));
+    return b.softmax(moveLast(b, shapes, softmax.getInput(), axis));
   SmallVector<int64_t> shape =
       llvm::map_to_vector(order, [&](int64_t d) { return type.getDimSize(d); });
   return onnx::TransposeOp::create(b, type.clone(shape), x, b.getI64ArrayAttr(order));
@@ -53,8 +65,9 @@ static Value moveLast(GraphBuilder &b, Value x, int64_t axis) {
 
 /// What weighs the modules, (…, modules), given the same with a dimension of 1 at `one`; where `b`
 /// stands.
-static Value buildShares(GraphBuilder &b, Value gates, RankedTensorType type, int64_t axis,
+static Value buildShares(GraphBuilder &b, const SymbolicShapes &shapes, Value gates, int64_t axis,
                          int64_t one) {
+  auto type = knownType(shapes, gates);
   const int64_t rank = type.getRank(), left = axis - (one < axis);
   SmallVector<int64_t> shape(type.getShape());
   shape.erase(shape.begin() + one);
@@ -67,8 +80,53 @@ static Value buildShares(GraphBuilder &b, Value gates, RankedTensorType type, in
   };
   if (auto softmax = gates.getDefiningOp<onnx::SoftmaxOp>();
       softmax && isAxis(softmax.getAxis(), axis, rank))
-    return b.softmax(moveLast(b, squeeze(softmax.getInput()), left));
-  return moveLast(b, squeeze(gates), left);
+    return b.softmax(moveLast(b, shapes, squeeze(softmax.getInput()), left));
+  return moveLast(b, shapes, squeeze(gates), left);
+}
+
+/// Of what rows chose among all modules, computed for all rows and stacked: the stack, and what
+/// they chose.
+static void unwrapGather(GraphBuilder &b, const SymbolicShapes &shapes, GatedSum &result) {
+  auto gather = result.stack.getDefiningOp<onnx::GatherElementsOp>();
+  auto type = knownType(shapes, result.stack);
+  if (!gather || !type || !isAxis(gather.getAxis(), result.axis, type.getRank()))
+    return;
+  // One number for all of a module's result.
+  Value chosen = gather.getIndices(), data = gather.getData();
+  while (isa_and_nonnull<onnx::ExpandOp, onnx::TileOp>(chosen.getDefiningOp()))
+    chosen = chosen.getDefiningOp()->getOperand(0);
+  const int64_t rank = type.getRank(), one = result.axis == rank - 1 ? rank - 2 : rank - 1;
+  auto numbers = knownType(shapes, chosen), all = knownType(shapes, data);
+  if (!numbers || !all || numbers.getRank() != rank || numbers.getDimSize(one) != 1 ||
+      ShapedType::isDynamic(all.getDimSize(result.axis)))
+    return;
+  for (auto [d, size] : llvm::enumerate(shapes.get(data).dims))
+    if (int64_t(d) != result.axis && size != shapes.get(result.stack).dims[d])
+      return;
+  result.stack = data;
+  result.modules = all.getDimSize(result.axis);
+  result.gates = {{}, buildShares(b, shapes, chosen, result.axis, one), result.gates.shares};
+}
+
+/// Of rows that gates, (modules, …, 1), and stack, (modules, …, n), have in several dimensions what
+/// they were before: in one. Gives what has the dimensions still, or null.
+static Value mergeRows(GraphBuilder &b, const SymbolicShapes &shapes, Value gates,
+                       GatedSum &result) {
+  auto unsqueeze = gates.getDefiningOp<onnx::UnsqueezeOp>();
+  auto split = unsqueeze ? unsqueeze.getData().getDefiningOp<onnx::ReshapeOp>() : nullptr;
+  auto of = result.stack.getDefiningOp<onnx::ReshapeOp>();
+  auto at = unsqueeze ? integerOf(unsqueeze.getAxes()) : std::nullopt;
+  auto dims = [&](Value value) { return ArrayRef(shapes.get(value).dims); };
+  if (!split || !of || result.axis != 0 || !at || !isLastAxis(*at, gates) ||
+      !knownType(shapes, split.getData()) || !knownType(shapes, of.getData()) ||
+      dims(split.getData()).size() != 2 || dims(of.getData()).size() != 3 ||
+      dims(split).size() < 3 || dims(split.getData())[0] != dims(split)[0] ||
+      dims(of.getData()).drop_back() != dims(split.getData()) ||
+      dims(of.getData()).back() != dims(of).back())
+    return {};
+  result.stack = of.getData();
+  result.gates.shares = moveLast(b, shapes, split.getData(), 0);
+  return moveLast(b, shapes, split, 0);
 }
 
 /// Gates, with all modules along dimension `from` and 1 along `one`, and the stack, with all
@@ -82,13 +140,16 @@ static bool fitStack(GraphBuilder &b, Raising &raising, Value gates, int64_t fro
   if (!first || !second || first.getRank() != second.getRank())
     return false;
   result.modules = second.getDimSize(axis);
-  if (first.getDimSize(one) != 1 || ShapedType::isDynamic(result.modules) || result.modules < 2 ||
+  if (first.getDimSize(one) != 1 || ShapedType::isDynamic(result.modules) ||
       first.getDimSize(from) != result.modules)
     return false;
   result.stack = stack;
   result.axis = axis;
-  result.gates.shares = buildShares(b, gates, first, from, one);
-  return true;
+  result.rows = mergeRows(b, shapes, gates, result);
+  if (!result.rows)
+    result.gates.shares = buildShares(b, shapes, gates, from, one);
+  unwrapGather(b, shapes, result);
+  return result.modules >= 2;
 }
 
 bool graft::raise::parseStack(GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum,
@@ -124,13 +185,13 @@ bool graft::raise::parseProduct(GraphBuilder &b, Raising &raising, onnx::MatMulO
 
 /// An operand with all gates as (…, modules), in the order of the result's dimensions; those that
 /// it lacks are 1.
-static Value arrangeGates(GraphBuilder &b, Value gates, EinsumEquation::Labels labels, int label,
-                          ArrayRef<int> leading) {
+static Value arrangeGates(GraphBuilder &b, const SymbolicShapes &shapes, Value gates,
+                          EinsumEquation::Labels labels, int label, ArrayRef<int> leading) {
   const int64_t axis = llvm::find(labels, label) - labels.begin();
   if (auto softmax = gates.getDefiningOp<onnx::SoftmaxOp>();
       softmax && isAxis(softmax.getAxis(), axis, labels.size()))
-    return b.softmax(arrangeGates(b, softmax.getInput(), labels, label, leading));
-  Value shares = moveLast(b, gates, axis);
+    return b.softmax(arrangeGates(b, shapes, softmax.getInput(), labels, label, leading));
+  Value shares = moveLast(b, shapes, gates, axis);
   labels.erase(labels.begin() + axis);
   SmallVector<int64_t> order;
   for (int other : leading)
@@ -205,7 +266,8 @@ bool graft::raise::parseEinsum(GraphBuilder &b, Raising &raising, onnx::EinsumOp
       result.stack = nullptr;
       continue;
     }
-    result.gates.shares = arrangeGates(b, gates, labels, label, leading);
+    result.gates.shares = arrangeGates(b, shapes, gates, labels, label, leading);
+    unwrapGather(b, shapes, result);
     return true;
   }
   return false;

@@ -21,6 +21,7 @@ struct GatedSum {
   int64_t axis = 0; ///< of the stack
   int64_t modules = 0;
   mlir::Value like;                      ///< of the rows' dimensions, if gates are not
+  mlir::Value rows;                      ///< has the dimensions that the rows become, if not null
   llvm::SmallVector<mlir::Value> others; ///< that are added to it
 };
 

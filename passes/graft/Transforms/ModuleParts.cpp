@@ -281,6 +281,20 @@ Value ModuleBody::cloneReshape(Operation *op, Part part) {
   const Dims from = dimsOf(op->getOperand(0)), to = dimsOf(op->getResult(0));
   const Polynomial before = product(ArrayRef(to).take_front(part.axis));
   const auto whole = to[part.axis].asConstant();
+  // What is repeated as often as there are modules is the same for all.
+  auto tile = op->getOperand(0).getDefiningOp<onnx::TileOp>();
+  auto repeats = tile ? integers(tile.getRepeats()) : std::nullopt;
+  if (repeats && part.axis == 0 && part.size == 1 && whole == repeats->front() &&
+      llvm::all_of(llvm::drop_begin(*repeats), [](int64_t n) { return n == 1; })) {
+    Value all = tile.getInput();
+    if (auto expand = all.getDefiningOp<onnx::ExpandOp>();
+        expand && dimsOf(expand.getInput()) == dimsOf(all))
+      all = expand.getInput();
+    Value x = clone(all);
+    return x ? reshape(x, dimsOf(all), dimsOf(op->getResult(0), part),
+                       typeOf(op->getResult(0), part))
+             : Value();
+  }
   for (int64_t axis = 0; axis < int64_t(from.size()); ++axis) {
     auto size = from[axis].asConstant();
     if (product(ArrayRef(from).take_front(axis)) != before || !size || !whole || *size == 1)

@@ -206,7 +206,9 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
   if (sum.gates.shares)
     gates.push_back(sum.gates.shares);
   else
-    llvm::append_values(gates, sum.gates.chosen, sum.gates.weights);
+    gates.push_back(sum.gates.chosen);
+  if (sum.gates.weights)
+    gates.push_back(sum.gates.weights);
   auto haveRows = [&] {
     areSlots = !sum.branches.empty() &&
                llvm::all_of(sum.branches, [](Value branch) { return isParameter(peel(branch)); });
@@ -237,8 +239,9 @@ Value GatedSumRaiser::run(GraphBuilder &b) {
   }
   if (ShapedType::isDynamic(sum.gates.slots()) ||
       (sum.gates.shares && sum.gates.slots() != sum.modules) || !haveRows() ||
-      (sum.stack && (areSoft(sum.gates.shares) ? isOneProduct(sum.stack)
-                                               : areFeatures(sum.gates.shares, shapes))) ||
+      (sum.stack && sum.gates.shares &&
+       (areSoft(sum.gates.shares) ? isOneProduct(sum.stack)
+                                  : areFeatures(sum.gates.shares, shapes))) ||
       !buildBodies())
     return {};
   const bool arePerSequence =
@@ -325,6 +328,8 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
                         "compute what is not seen as a function of one row");
     return drop();
   }
+  if (sum.rows)
+    result = b.vectorsLike(result, sum.rows);
   for (Value other : sum.others)
     result = b.binary<onnx::AddOp>(result, other);
   if (product)
