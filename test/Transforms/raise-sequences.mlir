@@ -112,3 +112,75 @@ func.func @main(%x: tensor<?x?x4xf32> {modular.dims = ["b", "s", "4"]}, %z: tens
   %2 = onnx.Add %0, %1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   return %2 : tensor<?x?x4xf32>
 }
+
+// -----
+
+// A loop whose steps take whole sequences. They are few, so experts are drawn more than once.
+
+// CHECK: modular.select_top 1
+// CHECK: modular.module @mixture.expert.0 function(%{{.*}}: tensor<?x7x4xf32>) -> tensor<?x7x4xf32> {
+// CHECK: onnx.MatMul {{.*}} : (tensor<?x7x4xf32>, tensor<4x4xf32>) -> tensor<?x7x4xf32>
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:.*]]: tensor<3x7x4xf32>
+// CHECK-NOT: onnx.NonZero
+// CHECK: modular.apply %{{.*}}(%[[X]])
+// CHECK: modular.aggregate weighted_sum {{.*}} -> tensor<3x7x4xf32>
+// CHECK-NOT: onnx.NonZero
+// CHECK: return
+func.func @main(%x: tensor<3x7x4xf32>, %z: tensor<3x4xf32>) -> tensor<3x7x4xf32> {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %two = onnx.Constant {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %zero = onnx.Constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %t0 = onnx.Constant {value = dense<0.0> : tensor<3x7x4xf32>} : () -> tensor<3x7x4xf32>
+  %v, %c = onnx.TopK %z, %one : (tensor<3x4xf32>, tensor<1xi64>) -> (tensor<3x1xf32>, tensor<3x1xi64>)
+  %all = onnx.Unsqueeze %v, %two : (tensor<3x1xf32>, tensor<1xi64>) -> tensor<3x1x1xf32>
+  %i0 = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %w0 = onnx.Constant {value = #modular.weight<"w0"> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+  %e0 = onnx.Equal %c, %i0 : (tensor<3x1xi64>, tensor<i64>) -> tensor<3x1xi1>
+  %n0 = onnx.NonZero %e0 : (tensor<3x1xi1>) -> tensor<2x?xi64>
+  %p0 = onnx.Transpose %n0 {perm = [1, 0]} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %r0 = onnx.Slice %p0, %zero, %one, %one {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %x0 = onnx.GatherND %x, %r0 : (tensor<3x7x4xf32>, tensor<?x1xi64>) -> tensor<?x7x4xf32>
+  %y0 = onnx.MatMul %x0, %w0 : (tensor<?x7x4xf32>, tensor<4x4xf32>) -> tensor<?x7x4xf32>
+  %s0 = onnx.GatherND %all, %p0 : (tensor<3x1x1xf32>, tensor<?x2xi64>) -> tensor<?x1xf32>
+  %u0 = onnx.Unsqueeze %s0, %two : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %m0 = onnx.Mul %y0, %u0 : (tensor<?x7x4xf32>, tensor<?x1x1xf32>) -> tensor<?x7x4xf32>
+  %t1 = onnx.ScatterND %t0, %r0, %m0 {reduction = "add"} : (tensor<3x7x4xf32>, tensor<?x1xi64>, tensor<?x7x4xf32>) -> tensor<3x7x4xf32>
+  %i1 = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %w1 = onnx.Constant {value = #modular.weight<"w1"> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+  %e1 = onnx.Equal %c, %i1 : (tensor<3x1xi64>, tensor<i64>) -> tensor<3x1xi1>
+  %n1 = onnx.NonZero %e1 : (tensor<3x1xi1>) -> tensor<2x?xi64>
+  %p1 = onnx.Transpose %n1 {perm = [1, 0]} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %r1 = onnx.Slice %p1, %zero, %one, %one {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %x1 = onnx.GatherND %x, %r1 : (tensor<3x7x4xf32>, tensor<?x1xi64>) -> tensor<?x7x4xf32>
+  %y1 = onnx.MatMul %x1, %w1 : (tensor<?x7x4xf32>, tensor<4x4xf32>) -> tensor<?x7x4xf32>
+  %s1 = onnx.GatherND %all, %p1 : (tensor<3x1x1xf32>, tensor<?x2xi64>) -> tensor<?x1xf32>
+  %u1 = onnx.Unsqueeze %s1, %two : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %m1 = onnx.Mul %y1, %u1 : (tensor<?x7x4xf32>, tensor<?x1x1xf32>) -> tensor<?x7x4xf32>
+  %t2 = onnx.ScatterND %t1, %r1, %m1 {reduction = "add"} : (tensor<3x7x4xf32>, tensor<?x1xi64>, tensor<?x7x4xf32>) -> tensor<3x7x4xf32>
+  %i2 = onnx.Constant {value = dense<2> : tensor<i64>} : () -> tensor<i64>
+  %w2 = onnx.Constant {value = #modular.weight<"w2"> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+  %e2 = onnx.Equal %c, %i2 : (tensor<3x1xi64>, tensor<i64>) -> tensor<3x1xi1>
+  %n2 = onnx.NonZero %e2 : (tensor<3x1xi1>) -> tensor<2x?xi64>
+  %p2 = onnx.Transpose %n2 {perm = [1, 0]} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %r2 = onnx.Slice %p2, %zero, %one, %one {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %x2 = onnx.GatherND %x, %r2 : (tensor<3x7x4xf32>, tensor<?x1xi64>) -> tensor<?x7x4xf32>
+  %y2 = onnx.MatMul %x2, %w2 : (tensor<?x7x4xf32>, tensor<4x4xf32>) -> tensor<?x7x4xf32>
+  %s2 = onnx.GatherND %all, %p2 : (tensor<3x1x1xf32>, tensor<?x2xi64>) -> tensor<?x1xf32>
+  %u2 = onnx.Unsqueeze %s2, %two : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %m2 = onnx.Mul %y2, %u2 : (tensor<?x7x4xf32>, tensor<?x1x1xf32>) -> tensor<?x7x4xf32>
+  %t3 = onnx.ScatterND %t2, %r2, %m2 {reduction = "add"} : (tensor<3x7x4xf32>, tensor<?x1xi64>, tensor<?x7x4xf32>) -> tensor<3x7x4xf32>
+  %i3 = onnx.Constant {value = dense<3> : tensor<i64>} : () -> tensor<i64>
+  %w3 = onnx.Constant {value = #modular.weight<"w3"> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+  %e3 = onnx.Equal %c, %i3 : (tensor<3x1xi64>, tensor<i64>) -> tensor<3x1xi1>
+  %n3 = onnx.NonZero %e3 : (tensor<3x1xi1>) -> tensor<2x?xi64>
+  %p3 = onnx.Transpose %n3 {perm = [1, 0]} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %r3 = onnx.Slice %p3, %zero, %one, %one {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %x3 = onnx.GatherND %x, %r3 : (tensor<3x7x4xf32>, tensor<?x1xi64>) -> tensor<?x7x4xf32>
+  %y3 = onnx.MatMul %x3, %w3 : (tensor<?x7x4xf32>, tensor<4x4xf32>) -> tensor<?x7x4xf32>
+  %s3 = onnx.GatherND %all, %p3 : (tensor<3x1x1xf32>, tensor<?x2xi64>) -> tensor<?x1xf32>
+  %u3 = onnx.Unsqueeze %s3, %two : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?x1x1xf32>
+  %m3 = onnx.Mul %y3, %u3 : (tensor<?x7x4xf32>, tensor<?x1x1xf32>) -> tensor<?x7x4xf32>
+  %t4 = onnx.ScatterND %t3, %r3, %m3 {reduction = "add"} : (tensor<3x7x4xf32>, tensor<?x1xi64>, tensor<?x7x4xf32>) -> tensor<3x7x4xf32>
+  return %t4 : tensor<3x7x4xf32>
+}

@@ -97,6 +97,16 @@ std::optional<LoopBranch::Part> LoopBranch::partOf(Value value) {
   return Part{gather.getData(), std::nullopt, true};
 }
 
+/// Whether an op gathers by numbers of dimension 0 alone.
+static bool isOfSequences(Operation *op, const SymbolicShapes &shapes) {
+  Value by = op->getOperand(1);
+  if (auto gather = dyn_cast<onnx::GatherOp>(op))
+    return gather.getAxis() == 0 && shapes.isKnown(by) && shapes.get(by).rank() == 1;
+  auto gather = dyn_cast<onnx::GatherNDOp>(op);
+  return gather && gather.getBatchDims() == 0 && shapes.isKnown(by) && shapes.get(by).rank() == 2 &&
+         shapes.get(by).dims.back().isConstant(1);
+}
+
 /// The rows that the expert is chosen for.
 bool LoopBranch::visitInput(Value value) {
   if (dense) {
@@ -110,7 +120,14 @@ bool LoopBranch::visitInput(Value value) {
   while (isReshape(rows.getDefiningOp()) || rows.getDefiningOp<onnx::TransposeOp>())
     rows = rows.getDefiningOp()->getOperand(0);
   Value data = gatheredFrom(rows.getDefiningOp());
-  if (!data || isParameter(data) || !shapes().isKnown(value) || shapes().get(value).rank() != 2)
+  if (!data || isParameter(data) || !shapes().isKnown(value))
+    return false;
+  if (rows == value && shapes().get(value).rank() > 2 && shapes().isKnown(data) &&
+      isOfSequences(rows.getDefiningOp(), shapes())) {
+    ofSequences = true;
+    return setInput(value, data);
+  }
+  if (shapes().get(value).rank() != 2)
     return false;
   Value source = data;
   for (Value at = data;; at = at.getDefiningOp()->getOperand(0)) {
@@ -121,6 +138,13 @@ bool LoopBranch::visitInput(Value value) {
     if (!isReshape(at.getDefiningOp()) && !at.getDefiningOp<onnx::TransposeOp>())
       break;
   }
+  return setInput(value, source);
+}
+
+bool LoopBranch::setInput(Value value, Value source) {
+  Value rows = value;
+  while (!gatheredFrom(rows.getDefiningOp()))
+    rows = rows.getDefiningOp()->getOperand(0);
   Value by = rows.getDefiningOp()->getOperand(1);
   if (!typeOf(source) || !shapes().isKnown(source) || shapes().get(source).rank() < 2 ||
       shapes().get(source).dims.back() != shapes().get(value).dims.back() ||
@@ -222,9 +246,13 @@ bool LoopBranch::match(Value branch, Value given) {
 }
 
 RankedTensorType LoopBranch::rowsType(Value value) const {
-  return RankedTensorType::get(
-      {ShapedType::kDynamic, *shapes().get(value).dims.back().asConstant()},
-      getElementTypeOrSelf(value.getType()));
+  SmallVector<int64_t> shape;
+  for (const Polynomial &dim : shapes().get(value).dims)
+    shape.push_back(shape.empty() ? ShapedType::kDynamic
+                                  : dim.asConstant().value_or(ShapedType::kDynamic));
+  if (!ofSequences)
+    shape = {ShapedType::kDynamic, shape.back()};
+  return RankedTensorType::get(shape, getElementTypeOrSelf(value.getType()));
 }
 
 Value LoopBranch::buildPart(GraphBuilder &b, const Part &part, int64_t expert,
@@ -257,6 +285,8 @@ Value LoopBranch::build(GraphBuilder &b, Value rows, int64_t expert) const {
       Value product;
       if (!isTransposed && !bias) {
         product = onnx::MatMulOp::create(b, type, first, matrix);
+      } else if (ofSequences) {
+        product = b.vectorsLike(b.linear(b.rowsOf(first), matrix, bias), first);
       } else {
         auto one = b.getF32FloatAttr(1);
         product = onnx::GemmOp::create(b, type, first, matrix, bias, one, one,

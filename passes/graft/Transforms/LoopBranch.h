@@ -29,6 +29,7 @@ public:
 
   mlir::Value input;                   ///< what the rows are gathered from, (…, n)
   mlir::Value places;                  ///< by which indices; null if dense
+  bool ofSequences = false;            ///< whether a row is all that stands at one of dimension 0
   mlir::Value number;                  ///< what picks the parts of stacked parameters, if data does
   int64_t experts = 0;                 ///< the parts of those
   mlir::Operation *obstacle = nullptr; ///< the op that is not understood
@@ -47,6 +48,7 @@ private:
   std::optional<Part> partOf(mlir::Value value);
   bool visit(mlir::Value value);
   bool visitInput(mlir::Value value);
+  bool setInput(mlir::Value value, mlir::Value source);
   /// Vectors times a matrix, (in, out) or transposed.
   struct Product {
     mlir::Value vectors, matrix;

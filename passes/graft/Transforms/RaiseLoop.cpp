@@ -28,6 +28,8 @@ struct Step {
   SmallVector<Value> scales;
   std::optional<int64_t> expert, slot; ///< any slot if it has none
   Operation *hit = nullptr;            ///< what takes its number of those that rows have chosen
+  /// What it may be of, where experts were drawn: an expert, and a slot or -1 for any.
+  SmallVector<std::pair<int64_t, int64_t>> candidates = {};
 };
 
 /// Σ over experts of what each makes of the rows that it is chosen for, step by step.
@@ -70,6 +72,14 @@ private:
     why = text.str();
     return false;
   }
+  /// The dimensions of what is routed.
+  ArrayRef<Polynomial> rowsOfInput() const {
+    const LoopBranch &front = steps.front().branch;
+    return front.ofSequences ? dims(front.input).take_front() : dims(front.input).drop_back();
+  }
+  bool findCandidates(Draws &draws);
+  /// Enough to tell one expert from another.
+  int64_t drawnRows() const { return 16 + 4 * experts; }
   Value rowsOf(const Step &step) const { return step.mask ? step.mask : step.branch.places; }
   /// Whether the steps are of those experts that the rows of a trace had chosen.
   bool isTraced() const {
@@ -110,7 +120,7 @@ static llvm::SetVector<Value> conesOf(ArrayRef<Value> values) {
 bool Loop::parseScatter(Operation *op, Value data, Value updates, StringRef reduction) {
   if (reduction != "add" && reduction != "none")
     return false;
-  Step step{op, updates, {}, reduction == "add", LoopBranch(raising), {}, {}, {}};
+  Step step{op, updates, {}, reduction == "add", LoopBranch(raising), {}, {}, {}, {}};
   // acc[rows] = acc[rows] + update
   if (auto add = peel(updates).getDefiningOp<onnx::AddOp>(); add && !step.adds)
     for (auto [old, update] :
@@ -133,7 +143,7 @@ bool Loop::parseWhere(onnx::WhereOp op) {
     Operation *chain = old.getDefiningOp();
     if (!isZero(old) && !isa_and_nonnull<onnx::WhereOp>(chain))
       continue;
-    Step step{op, updates, op.getCondition(), false, LoopBranch(raising), {}, {}, {}};
+    Step step{op, updates, op.getCondition(), false, LoopBranch(raising), {}, {}, {}, {}};
     if (auto add = updates.getDefiningOp<onnx::AddOp>();
         add && (add.getA() == old || add.getB() == old)) {
       step.adds = true;
@@ -307,7 +317,7 @@ bool Loop::findBranches() {
       return refuse(step.branch.obstacle ? step.branch.obstacle : step.op,
                     "an expert computes what is not seen as a function of one row");
     const LoopBranch &front = steps.front().branch;
-    if (step.branch.input != front.input)
+    if (step.branch.input != front.input || step.branch.ofSequences != front.ofSequences)
       return refuse(step.op, "its branches start from different values");
     if (bool(step.branch.number) != bool(front.number))
       return refuse(step.op, "some experts' parameters are picked by data, others' are not");
@@ -317,8 +327,7 @@ bool Loop::findBranches() {
 
 /// The weights of what is chosen: the last value of the same shape that all steps' scales have.
 bool Loop::findWeights() {
-  Value input = steps.front().branch.input;
-  Polynomial rows = product(dims(input).drop_back()), places = product(dims(chosen));
+  Polynomial rows = product(rowsOfInput()), places = product(dims(chosen));
   slots = 1;
   if (rows != places) {
     auto last = dims(chosen).empty() ? std::nullopt : dims(chosen).back().asConstant();
@@ -369,9 +378,45 @@ bool Loop::findNumbers() {
     return true; // the numbers are what data picks
   if (isTraced() && int64_t(steps.size()) != experts)
     return refuse(root, "the parameters of experts that were not chosen are not there");
+  for (Step &step : steps)
+    for (int64_t expert = 0; expert < experts; ++expert)
+      for (int64_t slot = -1; slot < slots; ++slot)
+        step.candidates.push_back({expert, slot});
+  // Few rows do not tell experts apart.
+  const auto rows = product(rowsOfInput()).asConstant();
+  const int64_t turns = rows ? llvm::divideCeil(drawnRows(), std::max<int64_t>(*rows, 1)) : 1;
   Draws draws(experts, slots);
+  for (int64_t turn = 0; turn < std::min<int64_t>(turns, 64); ++turn)
+    if (!findCandidates(draws))
+      return false;
+  std::vector<bool> isCovered(experts * slots);
+  for (Step &step : steps) {
+    if (step.candidates.empty())
+      return refuse(step.op, "its rows are not those of one expert");
+    step.expert = step.candidates.front().first;
+    if (const int64_t slot = step.candidates.front().second; slot >= 0 && slots > 1)
+      step.slot = slot;
+    for (int64_t slot = 0; slot < slots; ++slot)
+      if (!step.slot || *step.slot == slot) {
+        if (isCovered[*step.expert * slots + slot])
+          return refuse(step.op, "expert " + Twine(*step.expert) + " has two steps");
+        isCovered[*step.expert * slots + slot] = true;
+      }
+  }
+  for (int64_t expert = 0; expert < experts; ++expert)
+    for (int64_t slot = 0; slot < slots; ++slot)
+      if (!isCovered[expert * slots + slot])
+        return refuse(root, "rows choose among " + Twine(experts) + " experts, found no step for " +
+                                Twine(expert));
+  return true;
+}
+
+/// Leaves to each step what it may be of, by the rows that it takes in a draw.
+bool Loop::findCandidates(Draws &draws) {
   SymbolicShapes &shapes = raising.shapes();
-  reference::Evaluator at(&shapes, chooseSymbols(shapes, front.input, 16 + 4 * experts));
+  const LoopBranch &front = steps.front().branch;
+  reference::Evaluator at(
+      &shapes, chooseSymbols(shapes, front.ofSequences ? chosen : front.input, drawnRows()));
   auto shape = at.shapeOf(chosen);
   if (!shape)
     return refuse(root, "the shape of what is chosen is not known");
@@ -388,9 +433,8 @@ bool Loop::findNumbers() {
   if (weights)
     at.set(weights, reference::Tensor(reference::Tensor::Float, *shape, draws.weights(count)));
   SmallVector<int64_t> leading;
-  for (const Polynomial &dim : dims(front.input).drop_back())
+  for (const Polynomial &dim : rowsOfInput())
     leading.push_back(dim.evaluate(at.symbolValues()).value_or(0));
-  std::vector<bool> isCovered(experts * slots);
   for (Step &step : steps) {
     const reference::Tensor *places = at.get(rowsOf(step));
     if (!places)
@@ -422,36 +466,18 @@ bool Loop::findNumbers() {
         taken[row] = true;
       }
     }
-    for (int64_t expert = 0; expert < experts && !step.expert; ++expert)
-      for (int64_t slot = -1; slot < slots; ++slot) {
-        bool isOf = true;
-        for (int64_t row = 0; row < rows && isOf; ++row) {
-          bool wanted = false;
-          for (int64_t s = 0; s < slots; ++s)
-            wanted |= (slot < 0 || s == slot) && drawn[row * slots + s] == double(expert);
-          isOf = wanted == taken[row];
-        }
-        if (!isOf)
-          continue;
-        step.expert = expert;
-        if (slot >= 0 && slots > 1)
-          step.slot = slot;
-        break;
+    llvm::erase_if(step.candidates, [&](std::pair<int64_t, int64_t> candidate) {
+      for (int64_t row = 0; row < rows; ++row) {
+        bool wanted = false;
+        for (int64_t s = 0; s < slots; ++s)
+          wanted |= (candidate.second < 0 || s == candidate.second) &&
+                    drawn[row * slots + s] == double(candidate.first);
+        if (wanted != taken[row])
+          return true;
       }
-    if (!step.expert)
-      return refuse(step.op, "its rows are not those of one expert");
-    for (int64_t slot = 0; slot < slots; ++slot)
-      if (!step.slot || *step.slot == slot) {
-        if (isCovered[*step.expert * slots + slot])
-          return refuse(step.op, "expert " + Twine(*step.expert) + " has two steps");
-        isCovered[*step.expert * slots + slot] = true;
-      }
+      return false;
+    });
   }
-  for (int64_t expert = 0; expert < experts; ++expert)
-    for (int64_t slot = 0; slot < slots; ++slot)
-      if (!isCovered[expert * slots + slot])
-        return refuse(root, "rows choose among " + Twine(experts) + " experts, found no step for " +
-                                Twine(expert));
   return true;
 }
 
@@ -480,7 +506,8 @@ FailureOr<bool> Loop::build() {
   MixtureBuilder mixture(raising.module, root, experts);
   SmallVector<Value> routed;
   buildRouter(b, mixture, Gates{{}, chosen, weights, slots}, routed);
-  Value rows = typeOf(front.input).getRank() == 2 ? front.input : b.rowsOf(front.input);
+  Value rows =
+      typeOf(front.input).getRank() == 2 || front.ofSequences ? front.input : b.rowsOf(front.input);
   for (int64_t expert = 0; expert < experts; ++expert) {
     const Step &of =
         isByNumber ? steps.front()
