@@ -81,3 +81,81 @@ func.func @main(%x: tensor<?x?x2xf32> {modular.dims = ["b", "s", "2"]}, %z: tens
   %8 = onnx.ReduceSum %7, %zero {keepdims = 0 : i64} : (tensor<2x?x?x3xf32>, tensor<1xi64>) -> tensor<?x?x3xf32>
   return %8 : tensor<?x?x3xf32>
 }
+
+// -----
+
+// One of all modules for each row, by rows and numbers together, weighed; by elements, not weighed.
+
+// CHECK: modular.router @mixture.router_1(%{{.*}}: tensor<?x1xi64>)
+// CHECK: modular.router @mixture.router(%{{.*}}: tensor<?x3xf32>)
+// CHECK: modular.weigh
+// CHECK-LABEL: func.func @main
+// CHECK: modular.route @mixture.router({{.*}} -> !modular.route<3, 1>
+// CHECK: %[[Y:.*]] = modular.aggregate weighted_sum
+// CHECK: modular.route @mixture.router_1({{.*}} -> !modular.route<3, 1>
+// CHECK: %[[SUM:.*]] = modular.aggregate weighted_sum
+// CHECK: %[[R:.*]] = onnx.Unsqueeze %[[SUM]], %{{.*}} -> tensor<?x1x3xf32>
+// CHECK: return %[[Y]], %[[R]]
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x3xf32> {modular.dims = ["n", "3"]}, %given: tensor<?x1xi64> {modular.dims = ["n", "1"]})
+    -> (tensor<?x3xf32>, tensor<?x1x3xf32>) {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %wide = onnx.Constant {value = dense<[1, 1, 3]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %from = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %by = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %w0 = onnx.Constant {value = #modular.weight<"w0"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
+  %m0 = onnx.MatMul %x, %w0 : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %b0 = onnx.Unsqueeze %m0, %one : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1x3xf32>
+  %w1 = onnx.Constant {value = #modular.weight<"w1"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
+  %m1 = onnx.MatMul %x, %w1 : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %b1 = onnx.Unsqueeze %m1, %one : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1x3xf32>
+  %w2 = onnx.Constant {value = #modular.weight<"w2"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
+  %m2 = onnx.MatMul %x, %w2 : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %b2 = onnx.Unsqueeze %m2, %one : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1x3xf32>
+  %all = onnx.Concat %b0, %b1, %b2 {axis = 1 : i64} : (tensor<?x1x3xf32>, tensor<?x1x3xf32>, tensor<?x1x3xf32>) -> tensor<?x3x3xf32>
+  %c = onnx.ArgMax %z {axis = 1 : i64, keepdims = 0 : i64} : (tensor<?x3xf32>) -> tensor<?xi64>
+  %v = onnx.ReduceMax %z, %last {keepdims = 0 : i64} : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %size = onnx.Shape %x {end = 1 : i64, start = 0 : i64} : (tensor<?x4xf32>) -> tensor<1xi64>
+  %n = onnx.Squeeze %size : (tensor<1xi64>) -> tensor<i64>
+  %rows = onnx.Range %from, %n, %by : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %r = onnx.Unsqueeze %rows, %last : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %k = onnx.Unsqueeze %c, %last : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %i = onnx.Concat %r, %k {axis = -1 : i64} : (tensor<?x1xi64>, tensor<?x1xi64>) -> tensor<?x2xi64>
+  %p = onnx.GatherND %all, %i : (tensor<?x3x3xf32>, tensor<?x2xi64>) -> tensor<?x3xf32>
+  %s = onnx.Unsqueeze %v, %one : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %y = onnx.Mul %p, %s : (tensor<?x3xf32>, tensor<?x1xf32>) -> tensor<?x3xf32>
+  %u = onnx.Unsqueeze %given, %last : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?x1x1xi64>
+  %e = onnx.Expand %u, %wide : (tensor<?x1x1xi64>, tensor<3xi64>) -> tensor<?x1x3xi64>
+  %q = onnx.GatherElements %all, %e {axis = 1 : i64} : (tensor<?x3x3xf32>, tensor<?x1x3xi64>) -> tensor<?x1x3xf32>
+  return %y, %q : tensor<?x3xf32>, tensor<?x1x3xf32>
+}
+
+// -----
+
+// No mixture: rows take what is made of other rows.
+
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: modular.aggregate
+// CHECK: return
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %i: tensor<?x2xi64> {modular.dims = ["n", "2"]}, %other: tensor<?x1xi64> {modular.dims = ["n", "1"]},
+    %c: tensor<?x1xi64> {modular.dims = ["n", "1"]}) -> (tensor<?x3xf32>, tensor<?x3xf32>) {
+  %one = onnx.Constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %last = onnx.Constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %wide = onnx.Constant {value = dense<[1, 1, 3]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %from = onnx.Constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %by = onnx.Constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %w0 = onnx.Constant {value = #modular.weight<"w0"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
+  %m0 = onnx.MatMul %x, %w0 : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %b0 = onnx.Unsqueeze %m0, %one : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1x3xf32>
+  %w1 = onnx.Constant {value = #modular.weight<"w1"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
+  %m1 = onnx.MatMul %x, %w1 : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %b1 = onnx.Unsqueeze %m1, %one : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1x3xf32>
+  %w2 = onnx.Constant {value = #modular.weight<"w2"> : tensor<4x3xf32>} : () -> tensor<4x3xf32>
+  %m2 = onnx.MatMul %x, %w2 : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %b2 = onnx.Unsqueeze %m2, %one : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1x3xf32>
+  %all = onnx.Concat %b0, %b1, %b2 {axis = 1 : i64} : (tensor<?x1x3xf32>, tensor<?x1x3xf32>, tensor<?x1x3xf32>) -> tensor<?x3x3xf32>
+  %p = onnx.GatherND %all, %i : (tensor<?x3x3xf32>, tensor<?x2xi64>) -> tensor<?x3xf32>
+  %j = onnx.Concat %other, %c {axis = 1 : i64} : (tensor<?x1xi64>, tensor<?x1xi64>) -> tensor<?x2xi64>
+  %q = onnx.GatherND %all, %j : (tensor<?x3x3xf32>, tensor<?x2xi64>) -> tensor<?x3xf32>
+  return %p, %q : tensor<?x3xf32>, tensor<?x3xf32>
+}

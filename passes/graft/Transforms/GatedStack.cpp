@@ -18,8 +18,7 @@ using namespace graft::modular;
 using namespace graft::raise;
 using onnx::GraphBuilder;
 
-/// The type that the analysis knows: an exporter's may know less.
-static RankedTensorType knownType(const SymbolicShapes &shapes, Value value) {
+RankedTensorType graft::raise::knownType(const SymbolicShapes &shapes, Value value) {
   return shapes.isKnown(value) && isa<RankedTensorType>(value.getType()) ? shapes.type(value)
                                                                          : RankedTensorType();
 }
@@ -63,10 +62,8 @@ static Value moveLast(GraphBuilder &b, const SymbolicShapes &shapes, Value x, in
   return onnx::TransposeOp::create(b, type.clone(shape), x, b.getI64ArrayAttr(order));
 }
 
-/// What weighs the modules, (…, modules), given the same with a dimension of 1 at `one`; where `b`
-/// stands.
-static Value buildShares(GraphBuilder &b, const SymbolicShapes &shapes, Value gates, int64_t axis,
-                         int64_t one) {
+Value graft::raise::buildShares(GraphBuilder &b, const SymbolicShapes &shapes, Value gates,
+                                int64_t axis, int64_t one) {
   auto type = knownType(shapes, gates);
   const int64_t rank = type.getRank(), left = axis - (one < axis);
   SmallVector<int64_t> shape(type.getShape());
@@ -82,30 +79,6 @@ static Value buildShares(GraphBuilder &b, const SymbolicShapes &shapes, Value ga
       softmax && isAxis(softmax.getAxis(), axis, rank))
     return b.softmax(moveLast(b, shapes, squeeze(softmax.getInput()), left));
   return moveLast(b, shapes, squeeze(gates), left);
-}
-
-/// Of what rows chose among all modules, computed for all rows and stacked: the stack, and what
-/// they chose.
-static void unwrapGather(GraphBuilder &b, const SymbolicShapes &shapes, GatedSum &result) {
-  auto gather = result.stack.getDefiningOp<onnx::GatherElementsOp>();
-  auto type = knownType(shapes, result.stack);
-  if (!gather || !type || !isAxis(gather.getAxis(), result.axis, type.getRank()))
-    return;
-  // One number for all of a module's result.
-  Value chosen = gather.getIndices(), data = gather.getData();
-  while (isa_and_nonnull<onnx::ExpandOp, onnx::TileOp>(chosen.getDefiningOp()))
-    chosen = chosen.getDefiningOp()->getOperand(0);
-  const int64_t rank = type.getRank(), one = result.axis == rank - 1 ? rank - 2 : rank - 1;
-  auto numbers = knownType(shapes, chosen), all = knownType(shapes, data);
-  if (!numbers || !all || numbers.getRank() != rank || numbers.getDimSize(one) != 1 ||
-      ShapedType::isDynamic(all.getDimSize(result.axis)))
-    return;
-  for (auto [d, size] : llvm::enumerate(shapes.get(data).dims))
-    if (int64_t(d) != result.axis && size != shapes.get(result.stack).dims[d])
-      return;
-  result.stack = data;
-  result.modules = all.getDimSize(result.axis);
-  result.gates = {{}, buildShares(b, shapes, chosen, result.axis, one), result.gates.shares};
 }
 
 /// Of rows that gates, (modules, …, 1), and stack, (modules, …, n), have in several dimensions what
@@ -148,7 +121,7 @@ static bool fitStack(GraphBuilder &b, Raising &raising, Value gates, int64_t fro
   result.rows = mergeRows(b, shapes, gates, result);
   if (!result.rows)
     result.gates.shares = buildShares(b, shapes, gates, from, one);
-  unwrapGather(b, shapes, result);
+  unwrapPick(b, shapes, result);
   return result.modules >= 2;
 }
 
@@ -267,7 +240,7 @@ bool graft::raise::parseEinsum(GraphBuilder &b, Raising &raising, onnx::EinsumOp
       continue;
     }
     result.gates.shares = arrangeGates(b, shapes, gates, labels, label, leading);
-    unwrapGather(b, shapes, result);
+    unwrapPick(b, shapes, result);
     return true;
   }
   return false;

@@ -20,6 +20,7 @@ struct GatedSum {
   mlir::Value stack;
   int64_t axis = 0; ///< of the stack
   int64_t modules = 0;
+  bool keepsAxis = false;                ///< of the stack, in the result, where it is 1
   mlir::Value like;                      ///< of the rows' dimensions, if gates are not
   mlir::Value rows;                      ///< has the dimensions that the rows become, if not null
   llvm::SmallVector<mlir::Value> others; ///< that are added to it
@@ -36,6 +37,20 @@ bool parseStack(onnx::GraphBuilder &b, Raising &raising, onnx::ReduceSumOp sum, 
 bool parseProduct(onnx::GraphBuilder &b, Raising &raising, onnx::MatMulOp op, GatedSum &result);
 /// Σ over a label of an operand with all gates and of others with all branches.
 bool parseEinsum(onnx::GraphBuilder &b, Raising &raising, onnx::EinsumOp op, GatedSum &result);
+/// Each row's element of what has all branches, by a number, and maybe times a weight.
+bool parsePick(onnx::GraphBuilder &b, Raising &raising, mlir::Operation *op, GatedSum &result);
+
+// What the above share.
+
+/// The type that the analysis knows: an exporter's may know less.
+mlir::RankedTensorType knownType(const SymbolicShapes &shapes, mlir::Value value);
+/// What weighs the modules, (…, modules), given the same with a dimension of 1 at `one`; where `b`
+/// stands.
+mlir::Value buildShares(onnx::GraphBuilder &b, const SymbolicShapes &shapes, mlir::Value gates,
+                        int64_t axis, int64_t one);
+/// Where the stack is what rows chose of another, which has all modules: takes that one, and what
+/// they chose.
+void unwrapPick(onnx::GraphBuilder &b, const SymbolicShapes &shapes, GatedSum &result);
 
 } // namespace graft::raise
 

@@ -303,12 +303,15 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
   auto reduction = dyn_cast<onnx::ReduceSumOp>(op);
   auto product = dyn_cast<onnx::MatMulOp>(op);
   auto einsum = dyn_cast<onnx::EinsumOp>(op);
+  const bool isPick =
+      isa<onnx::MulOp, onnx::GatherOp, onnx::GatherNDOp, onnx::GatherElementsOp>(op);
   std::optional<GatedSumRaiser> raiser;
   Value result;
   if ((add && parseTree(b, raising, add, sum)) ||
       (reduction && parseStack(b, raising, reduction, sum)) ||
       (product && parseProduct(b, raising, product, sum)) ||
-      (einsum && parseEinsum(b, raising, einsum, sum))) {
+      (einsum && parseEinsum(b, raising, einsum, sum)) ||
+      (isPick && parsePick(b, raising, op, sum))) {
     SymbolicShapes &shapes = raising.shapes();
     for (Operation *made : built())
       shapes.visit(made);
@@ -332,7 +335,7 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
     result = b.vectorsLike(result, sum.rows);
   for (Value other : sum.others)
     result = b.binary<onnx::AddOp>(result, other);
-  if (product)
+  if (product || sum.keepsAxis)
     result = onnx::UnsqueezeOp::create(b, type, result,
                                        b.integers(sum.axis - typeOf(sum.stack).getRank()));
   return raising.replace(*raiser->mixture, op, result, "gated sum") || drop();

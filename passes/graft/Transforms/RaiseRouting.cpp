@@ -194,29 +194,45 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
   }
 
   static bool raiseSums(raise::Raising &raising, func::FuncOp main) {
-    SmallVector<Operation *> candidates;
-    for (Operation &op : main.getBody().front())
-      if (isa<onnx::AddOp, onnx::ReduceSumOp, onnx::MatMulOp, onnx::EinsumOp>(op))
-        candidates.push_back(&op);
-    bool anyRaised = false;
+    bool anyRaised =
+        raiseOps<onnx::AddOp, onnx::ReduceSumOp, onnx::MatMulOp, onnx::EinsumOp>(raising, main);
+    anyRaised |= raise::gathersMatrices(main) && raiseSlots(raising, main);
+    // What is picked may be part of a sum, or weighed.
+    anyRaised |= raiseOps<onnx::MulOp>(raising, main);
+    anyRaised |= raiseOps<onnx::GatherOp, onnx::GatherNDOp, onnx::GatherElementsOp>(raising, main);
+    return anyRaised;
+  }
+
+  template <typename... Ops> static bool raiseOps(raise::Raising &raising, func::FuncOp main) {
     const bool isGathering = raise::gathersMatrices(main);
-    for (Operation *op : candidates)
-      anyRaised |= raise::raiseGatedSum(raising, op) ||
-                   (isGathering && raise::raiseGatheredWeights(raising, op, /*isSum=*/true));
-    return isGathering ? raiseSlots(raising, main) || anyRaised : anyRaised;
+    return raiseEach<Ops...>(raising, main, [&](Operation *op) {
+      return raise::raiseGatedSum(raising, op) ||
+             (isGathering && raise::raiseGatheredWeights(raising, op, /*isSum=*/true));
+    });
   }
 
   /// What no sum is over, of what sums have left.
   static bool raiseSlots(raise::Raising &raising, func::FuncOp main) {
-    removeDead(main);
-    raising.changed();
+    return raiseEach<onnx::AddOp, onnx::MulOp, onnx::MatMulOp, onnx::EinsumOp>(
+        raising, main, [&](Operation *op) {
+          return !op->use_empty() && raise::raiseGatheredWeights(raising, op, /*isSum=*/false);
+        });
+  }
+
+  template <typename... Ops>
+  static bool raiseEach(raise::Raising &raising, func::FuncOp main,
+                        function_ref<bool(Operation *)> pattern) {
     SmallVector<Operation *> candidates;
     for (Operation &op : main.getBody().front())
-      if (isa<onnx::AddOp, onnx::MulOp, onnx::MatMulOp>(op))
+      if (isa<Ops...>(op))
         candidates.push_back(&op);
     bool anyRaised = false;
     for (Operation *op : candidates)
-      anyRaised |= !op->use_empty() && raise::raiseGatheredWeights(raising, op, /*isSum=*/false);
+      anyRaised |= pattern(op);
+    if (anyRaised) {
+      removeDead(main);
+      raising.changed();
+    }
     return anyRaised;
   }
 
