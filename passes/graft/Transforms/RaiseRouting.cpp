@@ -12,7 +12,6 @@
 #include "graft/Transforms/Passes.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "llvm/ADT/SetVector.h"
 
 namespace graft {
 #define GEN_PASS_DEF_RAISEROUTINGPASS
@@ -71,44 +70,6 @@ void raise::Raising::leave(Operation *op, const Twine &reason) {
   report.left.push_back({origin.node.str(), origin.module.str(), reason.str()});
 }
 
-/// What a choice of the greatest picks, rows or parameters, through integers and conditions: the
-/// op that picks, or null.
-static Operation *findPicked(Value chosen, int64_t width) {
-  llvm::SetVector<Value> values;
-  values.insert(chosen);
-  for (size_t i = 0; i < values.size() && values.size() < 64; ++i)
-    for (Operation *user : values[i].getUsers()) {
-      if (isa<onnx::NonZeroOp>(user))
-        return user;
-      auto stack = dyn_cast<RankedTensorType>(user->getOperand(0).getType());
-      if (isa<onnx::GatherOp, onnx::GatherNDOp>(user) && values[i] == user->getOperand(1) &&
-          raise::isParameter(user->getOperand(0)) && stack && stack.getRank() == 3 &&
-          stack.getDimSize(0) == width)
-        return user;
-      for (Value result : user->getResults())
-        if (isa<IntegerType>(getElementTypeOrSelf(result.getType())))
-          values.insert(result);
-    }
-  return nullptr;
-}
-
-/// Says of choices that pick rows or stacked parameters that no mixture was seen behind them.
-static void leaveRest(raise::Raising &raising, func::FuncOp main) {
-  for (Operation &op : main.getBody().front()) {
-    auto top = dyn_cast<onnx::TopKOp>(op);
-    if (!top && !isa<onnx::ArgMaxOp>(op))
-      continue;
-    auto scores = dyn_cast<RankedTensorType>(op.getOperand(0).getType());
-    if (!scores || scores.getRank() == 0)
-      continue;
-    Value chosen = op.getResults().back();
-    if (Operation *user = findPicked(chosen, scores.getShape().back()))
-      raising.leave(user, (isa<onnx::NonZeroOp>(user) ? "rows" : "parameters") +
-                              Twine(" are picked by the greatest of scores, but no sum over what "
-                                    "is made of them is seen"));
-  }
-}
-
 namespace {
 struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
   using RaiseRoutingPassBase::RaiseRoutingPassBase;
@@ -159,8 +120,8 @@ struct RaiseRoutingPass : graft::impl::RaiseRoutingPassBase<RaiseRoutingPass> {
       removeDead(main);
       inferShapes(main);
     }
-    if (succeeded(loops) && raising.report.left.empty())
-      leaveRest(raising, main);
+    if (succeeded(loops))
+      raise::leaveRest(raising, main);
     if (onRaise)
       onRaise(raising.report);
     return loops;

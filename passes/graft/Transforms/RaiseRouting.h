@@ -176,6 +176,10 @@ mlir::FailureOr<mlir::Operation *> dequantizeExperts(mlir::Operation *op);
 /// com.microsoft's MoE; an op that says what Graft does not do is an error.
 mlir::FailureOr<bool> raiseContribMoE(Raising &raising, mlir::Operation *op);
 
+/// Says of choices of the greatest by which modules seem to be taken that no mixture was seen
+/// behind them, unless something behind them was left already.
+void leaveRest(Raising &raising, mlir::func::FuncOp main);
+
 } // namespace graft::raise
 
 #endif // GRAFT_TRANSFORMS_RAISEROUTING_H
