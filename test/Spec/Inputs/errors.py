@@ -147,6 +147,8 @@ CASES = [
     (HEAD + MODULES.replace("[a, b]", "[a, b, §a]") + f"routers: {{gate: {{{TOP}}}}}\n" + PLACE, "expected each module once, found 'a' twice"),
     (HEAD + MODULES.replace("[a, b]", "[a, §{linear: {weight: {tensor: 'w.safetensors:l0.up', index: 0}}}]") + f"routers: {{gate: {{{TOP}}}}}\n" + PLACE,
      "expected modules that give the same shape, since they are aggregated; found tensor<?x16xf32> of 'a' and tensor<?x24xf32> of 'moe.1'"),
+    (HEAD + MODULES.replace("[a, b]", "[a, b], aggregate: {attention: {query: 'w.safetensors:l0.query', key: 'w.safetensors:l0.key', key_bias: §[1, 2]}}")
+     + f"routers: {{gate: {{{TOP}}}}}\n" + PLACE, "key_bias: expected"),
     (HEAD + MODULES.replace("[a, b]", "[a, b], aggregate: §wsum") + f"routers: {{gate: {{{TOP}}}}}\n" + PLACE, "expected the name of an aggregator, found 'wsum'"),
     # Places
     (place("{§att: layers.0.mlp, replace: x}"), "expected a key of a place, found 'att'; the nearest is 'at'"),
