@@ -64,6 +64,12 @@ def shares(weights):
     return weights / np.where(total == 0, 1, total)
 
 
+def chains_and_sums(square, bias, h):
+    linear = lambda x, index: x @ square[index].T + bias
+    x, m = linear(h, 0), square[5].T
+    return linear(linear(x, 1) + x @ m + linear(x @ m, 2), 3)
+
+
 def attention_spec():
     text = spec("select: {fixed: [expert.3, expert.0, expert.2]}", "  moe: {mixture: {router: gate, modules: [expert], aggregate: fusion}}")
     keys = ", ".join(f'{key}: "w.safetensors:l{{layer}}.{name}"' for key, name in
@@ -213,6 +219,11 @@ CASES = {
              places=["{at: 'layers.{layer}.mlp', replace: {stack: [{split: {axis: -1, sizes: [10, rest], modules: [two, part]}}, a]}}"]),
         lambda w, i: lambda l, h, mlp: np.concatenate(
             [2 * h[..., :10], np.concatenate([h[:, :2, 10:] / 2, h[:, 2:, 10:]], 1)], -1) @ w[f"l{l}.square"][0].T),
+    "chains and sums of linears": case(
+        spec("", '  l: {count: 4, linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: "{index}"}, bias: "w.safetensors:l{layer}.norm.bias"}}\n'
+             '  m: {linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: 5}}}',
+             places=["{at: 'layers.{layer}.mlp', replace: {stack: [l.0, {sum: [l.1, m, {stack: [m, l.2]}]}, l.3]}}"]),
+        lambda w, i: lambda l, h, mlp: chains_and_sums(w[f"l{l}.square"], w[f"l{l}.norm.bias"], h)),
     "two places at one layer": case(
         spec("", '  a: {linear: {weight: {tensor: "w.safetensors:l{layer}.square", index: 0}}}',
              places=["{at: 'layers.{layer}.mlp', replace: a}", "{at: 'layers.{layer}.mlp', beside: a}", "{at: {tensor: h1}, after: {stack: [identity]}}"]),

@@ -193,16 +193,25 @@ def FoldRoutesPass : Pass<"graft-fold-routes", "::mlir::ModuleOp"> {
 }
 
 def CollapseProductsPass : Pass<"graft-collapse-products", "::mlir::ModuleOp"> {
-  let summary = "Make one product of two that follow each other";
+  let summary = "Make one product of two that follow each other, or of which the sum is taken";
   let description = [{
     Precondition: stages. Of two products with parameters, of which the second reads the first and nothing else does, the parameters are multiplied in double precision and rounded
-    once, if what is between them is no narrower than either end: one product is less work, and no task has more to store.
+    once, if one product is less work: in·out instead of middle·(in + out) multiplications a row. Where several stages run the body, or there is one for rows of several
+    tasks, what is between must be no narrower than either end: then no task has more to store, whichever parameter it shares with others. Of two products of one
+    value whose sum is taken, the parameters are added. Chains and sums of any length and in each other become one product. Biases come along: that of a Gemm,
+    or what an Add adds to a MatMul.
 
     Before: `%h = onnx.Gemm %x, %w1, %b1` and `%y = onnx.Gemm %h, %w2, %b2`, on [@w1, @b1, @w2, @b2]
     After: `%y = onnx.Gemm %x, %w, %b`, on [@w1*w2, @w1*w2.bias]
 
-    Leaves alone: low-rank modules, whose middle is narrow; products with something between them; products that the body for rows of several
-    tasks has too, so that both give the same bits; what is within modules that are applied by route.
+    Before: `%h = onnx.MatMul %x, %w1`, `%g = onnx.Gemm %x, %w2, %b2` and `%y = onnx.Add %h, %g`, on [@w1, @w2, @b2]
+    After: `%y = onnx.Gemm %x, %w, %b`, on [@"(w1+w2)", @"(w1+w2).bias"]
+
+    First, ops that are the same become one, and rows that become vectors and rows again stay rows, so that modules that were written one by one read the same value:
+    `Reshape(Reshape(%a, %s), [-1, n])` is `%a`, and `Reshape(%a, %s) + Reshape(%b, %s)` is `Reshape(%a + %b, %s)`.
+
+    Leaves alone: low-rank modules, whose middle is narrow, and the sum with what was to be kept beside a weight; products with something between them; parameters that something else reads and that would have to stay;
+    products that the body for rows of several tasks has too, so that both give the same bits; what is within modules that are applied by route.
   }];
   let dependentDialects = ["::graft::modular::ModularDialect", "::graft::onnx::OnnxDialect"];
 }

@@ -251,6 +251,7 @@ LogicalResult StageBuilder::addBranches(OpBuilder &builder, Operation *original,
       return original->emitError() << "expected an op that a low-rank delta distributes over";
     builder.setInsertionPointToEnd(clone->getBlock());
     sum = onnx::AddOp::create(builder, clone->getLoc(), sum.getType(), sum, *delta);
+    sum.getDefiningOp()->setAttr("modular.beside", builder.getUnitAttr());
     if (branch.rowScale)
       sum = onnx::MulOp::create(builder, clone->getLoc(), sum.getType(), sum,
                                 argument(branch.rowScale));

@@ -8,6 +8,7 @@
 #include "graft/Transforms/StageBody.h"
 
 #include "graft/Modular/ParameterValues.h"
+#include "graft/Onnx/Onnx.h"
 #include "graft/Transforms/OnnxPasses.h"
 
 #include "mlir/IR/Iterators.h"
@@ -37,7 +38,34 @@ FailureOr<std::vector<double>> StageBody::read(StageOp stage, int64_t slot) {
   return readElements(parameter, parameter.getValue());
 }
 
+bool StageBody::isKnown(Value value) const {
+  auto constant = value.getDefiningOp<onnx::ConstantOp>();
+  return constant ? isa<DenseElementsAttr>(constant.getValue()) : slotOf(value).has_value();
+}
+
+static StringAttr symbolAt(StageOp stage, int64_t slot) {
+  return cast<FlatSymbolRefAttr>(stage.getParameters()[size_t(slot)]).getAttr();
+}
+
+StringAttr StageBody::symbolOf(StageOp stage, Value value) const {
+  std::optional<int64_t> slot = slotOf(value);
+  return slot ? symbolAt(stage, *slot) : StringAttr();
+}
+
+FailureOr<std::vector<double>> StageBody::read(StageOp stage, Value value) const {
+  if (auto constant = value.getDefiningOp<onnx::ConstantOp>())
+    return readElements(constant, constant.getValue());
+  return read(stage, *slotOf(value));
+}
+
 BlockArgument StageBody::addSlot(ArrayRef<ParameterOp> ofStages) {
+  for (BlockArgument argument : function.getArguments())
+    if (std::optional<int64_t> slot = slotOf(argument))
+      if (llvm::all_of(llvm::zip(stages, ofStages), [&](const auto &pair) {
+            ParameterOp parameter = std::get<1>(pair);
+            return symbolAt(std::get<0>(pair), *slot) == parameter.getSymNameAttr();
+          }))
+        return argument;
   Builder builder(function.getContext());
   const int64_t slot = int64_t(StageOp(stages.front()).getParameters().size());
   for (auto [stage, parameter] : llvm::zip(stages, ofStages)) {

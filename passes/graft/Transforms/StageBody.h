@@ -26,7 +26,14 @@ struct StageBody {
   /// Its elements, in order; an error is reported.
   static mlir::FailureOr<std::vector<double>> read(modular::StageOp stage, int64_t slot);
 
-  /// An argument for a parameter of each stage, of one type.
+  /// Whether `value` is a parameter, or a constant of the body.
+  bool isKnown(mlir::Value value) const;
+  /// The symbol of the parameter that such a value is in `stage`; null for a constant.
+  mlir::StringAttr symbolOf(modular::StageOp stage, mlir::Value value) const;
+  /// The elements of such a value.
+  mlir::FailureOr<std::vector<double>> read(modular::StageOp stage, mlir::Value value) const;
+
+  /// An argument for a parameter of each stage, of one type: a new one, unless there is one.
   mlir::BlockArgument addSlot(llvm::ArrayRef<modular::ParameterOp> ofStages);
   /// The same numbers for each stage, as a vector. As a parameter, so that bodies that differ in
   /// nothing else are one.

@@ -18,7 +18,14 @@ bool graft::isPlainGemm(onnx::GemmOp gemm) {
          (!gemm.getC() || gemm.getBeta().convertToDouble() == 1);
 }
 
-std::optional<StageProduct> graft::matchProduct(const StageBody &body, Operation *op) {
+static bool isBias(const StageBody &body, const StageProduct &product, Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.getRank() == 1 && type.getDimSize(0) == product.out &&
+         type.getElementType() == getElementTypeOrSelf(product.weight.getType()) &&
+         body.isKnown(value);
+}
+
+static std::optional<StageProduct> match(const StageBody &body, Operation *op) {
   auto gemm = dyn_cast<onnx::GemmOp>(op);
   if ((!gemm && !isa<onnx::MatMulOp>(op)) || (gemm && !isPlainGemm(gemm)) ||
       op->getParentOp() != body.function)
@@ -30,40 +37,65 @@ std::optional<StageProduct> graft::matchProduct(const StageBody &body, Operation
     weight = transpose.getData();
     outFirst = true;
   }
-  std::optional<int64_t> slot = body.slotOf(weight);
   auto type = dyn_cast<RankedTensorType>(weight.getType());
-  if (!slot || !weight.hasOneUse() || type.getRank() != 2 || !type.hasStaticShape() ||
+  if (!body.isKnown(weight) || type.getRank() != 2 || !type.hasStaticShape() ||
       !isa<FloatType>(type.getElementType()))
     return std::nullopt;
   StageProduct product{op,
+                       op,
                        op->getOperand(0),
-                       *slot,
+                       weight,
                        outFirst,
-                       std::nullopt,
+                       Value(),
                        type.getDimSize(outFirst ? 1 : 0),
                        type.getDimSize(outFirst ? 0 : 1)};
   auto x = dyn_cast<RankedTensorType>(product.x.getType());
   if (!x || x.getRank() < 2 || body.slotOf(product.x))
     return std::nullopt;
   if (gemm && gemm.getC()) {
-    product.bias = body.slotOf(gemm.getC());
-    auto bias = dyn_cast<RankedTensorType>(gemm.getC().getType());
-    if (!product.bias || !gemm.getC().hasOneUse() || bias.getRank() != 1 ||
-        bias.getDimSize(0) != product.out)
+    if (!isBias(body, product, gemm.getC()))
       return std::nullopt;
+    product.bias = gemm.getC();
   }
   return product;
 }
 
-FailureOr<std::vector<double>> graft::readMatrix(const StageProduct &product, StageOp stage) {
-  FailureOr<std::vector<double>> matrix = StageBody::read(stage, product.weight);
+std::optional<StageProduct> graft::matchProduct(const StageBody &body, Operation *op) {
+  std::optional<StageProduct> product = match(body, op);
+  const bool isAlone =
+      product && llvm::all_of(ArrayRef<Value>{product->weight, product->bias}, [&](Value value) {
+        return !value || value.hasOneUse() || !body.slotOf(value);
+      });
+  return isAlone ? product : std::nullopt;
+}
+
+std::optional<StageProduct> graft::matchAffine(const StageBody &body, Operation *op) {
+  if (!isa<onnx::AddOp>(op))
+    return match(body, op);
+  for (unsigned i : {0, 1}) {
+    Operation *producer = op->getOperand(i).getDefiningOp();
+    std::optional<StageProduct> product =
+        producer && producer->hasOneUse() ? matchProduct(body, producer) : std::nullopt;
+    if (!product || product->bias || !isBias(body, *product, op->getOperand(1 - i)))
+      continue;
+    product->op = op;
+    product->bias = op->getOperand(1 - i);
+    return product;
+  }
+  return std::nullopt;
+}
+
+FailureOr<std::vector<double>> graft::readMatrix(const StageBody &body, const StageProduct &product,
+                                                 StageOp stage) {
+  FailureOr<std::vector<double>> matrix = body.read(stage, product.weight);
   if (succeeded(matrix) && product.outFirst)
     return transposed(*matrix, product.out, product.in);
   return matrix;
 }
 
-FailureOr<std::vector<double>> graft::readBias(const StageProduct &product, StageOp stage) {
-  return StageBody::read(stage, *product.bias);
+FailureOr<std::vector<double>> graft::readBias(const StageBody &body, const StageProduct &product,
+                                               StageOp stage) {
+  return body.read(stage, product.bias);
 }
 
 Value graft::buildProduct(OpBuilder &builder, const StageProduct &like, Value x, Value matrix,
@@ -72,8 +104,10 @@ Value graft::buildProduct(OpBuilder &builder, const StageProduct &like, Value x,
   SmallVector<int64_t> shape(cast<RankedTensorType>(x.getType()).getShape());
   shape.back() = cast<RankedTensorType>(matrix.getType()).getDimSize(1);
   auto type = cast<RankedTensorType>(like.result().getType()).clone(shape);
-  if (!like.isGemm())
-    return onnx::MatMulOp::create(builder, loc, type, x, matrix);
+  if (!like.isGemm()) {
+    Value y = onnx::MatMulOp::create(builder, loc, type, x, matrix);
+    return bias ? onnx::AddOp::create(builder, loc, type, y, bias).getResult() : y;
+  }
   auto one = builder.getF32FloatAttr(1);
   auto no = builder.getI64IntegerAttr(0);
   return onnx::GemmOp::create(builder, loc, type, x, matrix, bias, one, one, no, no);

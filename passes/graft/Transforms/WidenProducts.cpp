@@ -47,12 +47,12 @@ static FailureOr<Value> join(StageBody &body, ArrayRef<StageProduct> products, b
     std::vector<std::vector<double>> parts;
     SmallVector<StringRef> names;
     for (const StageProduct &product : products) {
-      auto part = isBias ? readBias(product, stage) : readMatrix(product, stage);
+      auto part = isBias ? readBias(body, product, stage) : readMatrix(body, product, stage);
       if (failed(part))
         return failure();
       parts.push_back(std::move(*part));
-      names.push_back(
-          StageBody::parameterAt(stage, isBias ? *product.bias : product.weight).getSymName());
+      StringAttr symbol = body.symbolOf(stage, isBias ? product.bias : product.weight);
+      names.push_back(symbol ? symbol.getValue() : "constant");
     }
     std::vector<double> all = sideBySide(products, parts, isBias ? 1 : products.front().in);
     made.push_back(createParameter(before, products.front().op->getLoc(), llvm::join(names, "+"),
@@ -123,9 +123,9 @@ static bool ownParameters(const StageBody &body, ArrayRef<StageProduct> products
   auto symbolsOf = [&](StageOp stage) {
     SmallVector<StringAttr> symbols;
     for (const StageProduct &product : products) {
-      symbols.push_back(StageBody::parameterAt(stage, product.weight).getSymNameAttr());
-      if (product.bias)
-        symbols.push_back(StageBody::parameterAt(stage, *product.bias).getSymNameAttr());
+      for (Value value : {product.weight, product.bias})
+        if (StringAttr symbol = value ? body.symbolOf(stage, value) : StringAttr())
+          symbols.push_back(symbol);
     }
     return symbols;
   };
@@ -141,7 +141,7 @@ static bool ownParameters(const StageBody &body, ArrayRef<StageProduct> products
 static SmallVector<SmallVector<StageProduct>> findGroups(StageBody &body, const Uses &uses) {
   using Key = std::tuple<Value, bool, bool, Type>;
   auto key = [](const StageProduct &each) {
-    return Key(each.x, each.isGemm(), each.bias.has_value(),
+    return Key(each.x, each.isGemm(), each.bias != nullptr,
                getElementTypeOrSelf(each.result().getType()));
   };
   SmallVector<SmallVector<StageProduct>> groups;
