@@ -320,6 +320,82 @@ class Slots(nn.Module):
         return product.squeeze(-2) + total + pool.unsqueeze(1) + bilinear + hyper
 
 
+class Picked(Soft):
+    """Weights that are filled with 0, a term for each slot, and results of all experts that are picked; one mixture after the other."""
+
+    def forward(self, x):
+        rows = x.reshape(-1, HIDDEN)
+        values, chosen = self.gate(rows).softmax(-1).topk(2, -1)
+        result = 0
+        for number, expert in enumerate(self.experts):
+            result = result + expert(rows) * values.masked_fill(chosen != number, 0.0).sum(-1, keepdim=True)
+        rows = rows + result
+        values, chosen = self.gate(rows).softmax(-1).topk(2, -1)
+        result = torch.zeros_like(rows)
+        for number, expert in enumerate(self.experts):
+            for slot in range(2):
+                result = result + expert(rows) * (values[:, slot] * (chosen[:, slot] == number).float())[:, None]
+        rows = rows + result
+        values, chosen = self.gate(rows).softmax(-1).topk(2, -1)
+        every = torch.stack([expert(rows) for expert in self.experts], 1)
+        rows = rows + (every.gather(1, chosen[..., None].expand(-1, -1, HIDDEN)) * values[..., None]).sum(1)
+        value, number = self.gate(rows).softmax(-1).max(-1)
+        every = torch.stack([expert(rows) for expert in self.experts], 1)
+        return x + (every[torch.arange(rows.shape[0]), number] * value[:, None]).view(x.shape)
+
+
+class Sequences(Soft):
+    """A route for each sequence: the greatest by masks, all by shares, two by a loop over the sequences of each expert."""
+
+    def forward(self, x):
+        values, chosen = self.gate(x.mean(1)).softmax(-1).topk(1)
+        result = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            result = result + expert(x) * (values * (chosen == number)).sum(-1)[:, None, None]
+        x = x + result
+        shares = self.gate(x[:, 0]).softmax(-1)
+        x = x + sum(shares[:, number, None, None] * expert(x) for number, expert in enumerate(self.experts))
+        values, chosen = self.gate(x.mean(1)).softmax(-1).topk(2)
+        result = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            rows, slot = torch.where(chosen == number)
+            result.index_add_(0, rows, expert(x[rows]) * values[rows, slot, None, None])
+        return x + result
+
+
+class Repeated(nn.Module):
+    """Rows that are repeated for each expert, in front of products with all matrices; weights that have the rows in two dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(HIDDEN, EXPERTS)
+        self.up, self.down = nn.Parameter(0.3 * torch.randn(EXPERTS, HIDDEN, INNER)), nn.Parameter(0.3 * torch.randn(EXPERTS, INNER, HIDDEN))
+
+    def forward(self, x):
+        rows = x.reshape(-1, HIDDEN)
+        values, chosen = self.gate(rows).topk(2, -1)
+        weights = torch.zeros(rows.shape[0], EXPERTS).to(values).scatter(1, chosen, values.softmax(1))
+        every = torch.bmm(torch.bmm(rows.repeat(EXPERTS, 1).view(EXPERTS, -1, HIDDEN), self.up).relu(), self.down)
+        weights = weights.transpose(0, 1).view(EXPERTS, x.shape[0], -1)
+        return x + (every.view(EXPERTS, x.shape[0], -1, HIDDEN) * weights[..., None]).sum(0)
+
+
+class Pruned(nn.Module):
+    """No mixture: vectors that have the greatest scores are picked and weighed; attention to the keys that have."""
+
+    def __init__(self):
+        super().__init__()
+        self.score, self.value, self.key = nn.Linear(HIDDEN, 1), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+
+    def forward(self, x):
+        best, place = self.score(x).squeeze(-1).topk(1)
+        picked = self.value(x).gather(1, place[..., None].expand(-1, -1, HIDDEN)) * best.sigmoid()[..., None]
+        scores = x @ self.key(x).transpose(-1, -2)
+        kept, keys = scores.topk(1)
+        shares = torch.full_like(scores, -1e4).scatter(-1, keys, kept).softmax(-1)
+        return x + picked + shares @ self.value(x)
+
+
 SMALL = {"hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": 1, "num_attention_heads": 2,
          "num_key_value_heads": 1, "num_experts_per_tok": 2, "vocab_size": 50}
 
@@ -387,6 +463,7 @@ MODELS = {
     "switch-where": Model(lambda: Switch("where")),
     "einsum": Model(lambda: Einsum("dense")), "einsum-joined": Model(lambda: Einsum("joined")),
     "einsum-gathered": Model(lambda: Einsum("gathered")), "spelled": Model(Spelled, 4), "slots": Model(Slots, 0),
+    "picked": Model(Picked, 4), "sequences": Model(Sequences, 3), "repeated": Model(Repeated), "pruned": Model(Pruned, 0),
     # Only the older exporter traces loops that run over the experts that some row has chosen.
     "mixtral-traced": Model(lambda: mixtral("eager"), exporters=("legacy",)),
     "qwen2-traced": Model(lambda: qwen2("eager"), exporters=("legacy",)),
