@@ -19,13 +19,14 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     * `com.microsoft`'s MoE: softmax of the scores, the k greatest, their weights as they are or over their sum.
     * Sums of gated branches: `Σ_e w[…, e] · f_e(x)` with weights for all modules, or for those that a TopK chose, as a tree of additions, a sum over
       stacked branches, or a product or Einsum of the weights with what has all branches. A gate may have any shape and be found by sizes that are computed; what
-      scales all terms alike weighs with it. The f_e may be one product or Einsum over a dimension of modules, or heads side by
+      scales all terms alike weighs with it. There may be a term for each slot and module, and of all modules' results, stacked, those may be
+      gathered that a row chose. The f_e may be one product or Einsum over a dimension of modules, or heads side by
       side: each becomes the part that is its own. Whatever they are, they keep rows apart, read something that all read, and have
-      parameters of their own. Where they mix what is in a sequence, rows are sequences. Columns of one product that a softmax weighs are the mean of a
+      parameters of their own. Where they mix what is in a sequence, or a gate is one for all of it, rows are sequences. Columns of one product that a softmax weighs are the mean of a
       density, and stay. So do branches that are the same for all rows, attention over learned slots, and weights that are features of the rows, which
       parameters multiply elsewhere: a bilinear form.
     * Loops over experts, unrolled: each step takes the rows that one expert is chosen for, by a mask or by their numbers, and adds what the expert makes
-      of them to those rows of the sum. Which expert a step is of is found by computing its rows for experts that are drawn. Where tracing
+      of them to those rows of the sum; rows may be whole sequences. Which expert a step is of is found by computing its rows for experts that are drawn. Where tracing
       ran over the experts that some rows had chosen, and read their numbers from data, it becomes a mixture of all, with a warning; if there are not as many steps
       as experts, or a size was frozen so that other routes would fail, it is refused unless `repair` says otherwise. Fewer steps than experts that are modules of
       their own are always refused: the parameters of the others are not in the file.
@@ -36,7 +37,8 @@ def RaiseRoutingPass : Pass<"graft-raise-routing", "::mlir::ModuleOp"> {
     What is raised is computed, like the graph that it replaces, in double precision for a few drawn rows, until every expert was chosen for
     some row and not for another. If they differ the graph stays, with a warning; a remark says if an op of it can't be computed there.
 
-    Leaves alone: all else. Refuses a MoE whose attributes say what is not supported.
+    Leaves alone: all else. A choice of the greatest of scores whose numbers, masks or weights gate what has products of its own is said to be left, with the
+    reason, if no mixture was seen behind it. Refuses a MoE whose attributes say what is not supported.
   }];
   let options = [
     Option<"repair", "repair", "bool", "false", "compile what was traced where an export froze it">,
