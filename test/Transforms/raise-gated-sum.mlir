@@ -428,3 +428,43 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %z: tensor<?x2x
   %5 = onnx.Add %3, %4 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   return %2, %5 : tensor<?x4xf32>, tensor<?x4xf32>
 }
+
+// -----
+
+// A mixture of mixtures: those are raised, and what weighs them stays.
+
+// CHECK-COUNT-2: modular.router
+// CHECK-NOT: modular.router
+// CHECK-LABEL: func.func @main
+// CHECK: %[[A:.*]] = modular.aggregate weighted_sum
+// CHECK: %[[B:.*]] = modular.aggregate weighted_sum
+// CHECK: %[[P:.*]] = onnx.Mul %[[A]]
+// CHECK: %[[Q:.*]] = onnx.Mul %[[B]]
+// CHECK: onnx.Add %[[P]], %[[Q]]
+func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %y: tensor<?x2xf32> {modular.dims = ["n", "2"]}, %z: tensor<?x2xf32> {modular.dims = ["n", "2"]},
+    %outer: tensor<?x2xf32> {modular.dims = ["n", "2"]}) -> tensor<?x4xf32> {
+  %v = onnx.Softmax %y : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %w = onnx.Softmax %z : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %o = onnx.Softmax %outer : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  %v0, %v1 = onnx.Split %v {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
+  %w0, %w1 = onnx.Split %w {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
+  %o0, %o1 = onnx.Split %o {axis = 1 : i64, num_outputs = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xf32>)
+  %k0 = onnx.Constant {value = dense<[0.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %b0 = onnx.Mul %x, %k0 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %t0 = onnx.Mul %b0, %v0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %k1 = onnx.Constant {value = dense<[1.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %b1 = onnx.Mul %x, %k1 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %t1 = onnx.Mul %b1, %v1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %k2 = onnx.Constant {value = dense<[2.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %b2 = onnx.Mul %x, %k2 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %t2 = onnx.Mul %b2, %w0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %k3 = onnx.Constant {value = dense<[3.0, -2.0, 3.0, 0.5]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %b3 = onnx.Mul %x, %k3 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %t3 = onnx.Mul %b3, %w1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %p = onnx.Add %t0, %t1 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %q = onnx.Add %t2, %t3 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %op = onnx.Mul %p, %o0 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %oq = onnx.Mul %q, %o1 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %r = onnx.Add %op, %oq : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %r : tensor<?x4xf32>
+}

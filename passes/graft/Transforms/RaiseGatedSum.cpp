@@ -326,6 +326,10 @@ bool graft::raise::raiseGatedSum(Raising &raising, Operation *op) {
   if (!result) {
     if (raiser && raiser->areSlots)
       raising.leave(op, "what is weighed is the same for all rows: attention over learned slots");
+    else if (llvm::any_of(sum.branches,
+                          [](Value branch) { return peel(branch).getDefiningOp<AggregateOp>(); }))
+      raising.leave(op, "what is weighed are mixtures themselves, whose routes would not be shown "
+                        "inside of a module");
     else if (raiser && raiser->areModules && (add || sum.stack.getDefiningOp<onnx::ConcatOp>()))
       raising.leave(op, "branches under the gates of one router start from different values, or "
                         "compute what is not seen as a function of one row");
