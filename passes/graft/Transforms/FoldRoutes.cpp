@@ -184,6 +184,8 @@ static Value buildRowCount(onnx::GraphBuilder &b, Value rows) {
     if (auto expand = dyn_cast<onnx::ExpandOp>(op);
         expand && (!first || expand->isBeforeInBlock(first)))
       first = expand;
+    if (isa<onnx::ShapeOp>(op)) // of rows that others have made
+      continue;
     for (Value operand : op->getOperands())
       if (Operation *producer = operand ? operand.getDefiningOp() : nullptr)
         cone.insert(producer);
