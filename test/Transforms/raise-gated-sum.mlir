@@ -105,7 +105,7 @@ func.func @main(%x: tensor<?x4xf32> {modular.dims = ["n", "4"]}, %w: tensor<?x2x
 
 // Modules that mix what is in a sequence: a row is a sequence, whose vectors are weighed inside of the module.
 
-// CHECK-LABEL: modular.router @mixture.router(%{{.*}}: tensor<?x?x2xf32>) over ["expert.0", "expert.1"] {
+// CHECK-LABEL: modular.router @mixture.router(%{{.*}}: tensor<?x?x2xf32>) over ["expert.0", "expert.1"] attributes {modular.token_weights} {
 // CHECK: onnx.Equal
 // CHECK: onnx.ReduceMax
 // CHECK: %[[SHOWN:.*]] = onnx.ReduceMean
