@@ -207,7 +207,11 @@ std::optional<CollapseProductsPass::Pair> CollapseProductsPass::match(const Stag
         return std::nullopt; // its bias is still to come
     }
     std::optional<StageProduct> first = isOfRows(body, *second) ? std::nullopt : match(second->x);
-    if (first && canChain(body, *first, *second))
+    // Beside a weight, rows of several tasks have it joined with others, not collapsed.
+    const bool isJoined = !ofRows.empty() && llvm::any_of(op->getUsers(), [](Operation *user) {
+      return user->hasAttr("modular.beside");
+    });
+    if (first && !isJoined && canChain(body, *first, *second))
       return Pair{Chain, op, *first, *second};
   } else if (isa<onnx::AddOp>(op) && !op->hasAttr("modular.beside")) {
     std::optional<StageProduct> first = match(op->getOperand(0)), other = match(op->getOperand(1));
